@@ -1,0 +1,35 @@
+"""emotts: speech synthesis whose emotion and duration are controlled exactly.
+
+Public names, loaded on first use so that importing the package stays light:
+EmoTTS, Speech, Voice, Emotion, TimingPlan, EmottsError.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from emotts.errors import EmottsError
+
+if TYPE_CHECKING:
+    from emotts.emotion import Emotion
+    from emotts.timing import TimingPlan
+    from emotts.tts import EmoTTS, Speech
+    from emotts.voice import Voice
+
+__version__ = "0.1.0"
+__all__ = ["EmoTTS", "Emotion", "EmottsError", "Speech", "TimingPlan", "Voice", "__version__"]
+
+_HOMES = {
+    "EmoTTS": "emotts.tts",
+    "Speech": "emotts.tts",
+    "Voice": "emotts.voice",
+    "Emotion": "emotts.emotion",
+    "TimingPlan": "emotts.timing",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'emotts' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""Acoustic decoder: semantic tokens to log-mel spectrograms by conditional flow matching."""

@@ -1,0 +1,1 @@
+"""Audio: reading and writing files, log-mel spectrograms, pitch."""

@@ -1,0 +1,284 @@
+"""Packed training data: compressed audio with its labels, and the corpus that training reads.
+
+A shard is one safetensors file: for item k the tensors `k/audio` (bytes of a compressed audio file)
+and `k/f0` (float16, Hz), and the records as JSON in the header. A folder of shards is all that a
+training node needs; it is decoded once into memory-mapped arrays beside the shards.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from emotts.audio.mel import LogMel
+from emotts.data.features import decode
+from emotts.errors import DataError
+from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS, SAMPLES_PER_TOKEN
+
+SHARD_BYTES = 48 * 2**20
+"""A shard is closed once its audio passes this size."""
+
+CACHE_VERSION = 1
+
+
+@dataclass
+class Utterance:
+    """One training item.
+
+    Attributes:
+        id: utterance id, unique over all corpora.
+        speaker: speaker id.
+        corpus: name of the corpus.
+        text: transcript as written.
+        split: train, dev or test.
+        language: espeak language code.
+        phonemes: symbol ids, pauses included (`emotts.text.symbols`).
+        emotion: eight intensities in the order of `emotts.emotion.EMOTIONS`.
+        intensity: perceived or acted strength, 0 to 1.
+        bandwidth: highest frequency that the source carries, Hz.
+        tokens: length in semantic tokens.
+        start: first sample of the decoded file that is used.
+        gain: factor on the decoded samples.
+        f0_mean: mean of the speaker's log F0 (natural logarithm of Hz).
+        f0_std: its standard deviation.
+        durations: aligned plan in tokens, one for each phoneme; None before alignment.
+    """
+
+    id: str
+    speaker: str
+    corpus: str
+    text: str
+    split: str
+    language: str
+    phonemes: list[int]
+    emotion: list[float]
+    intensity: float
+    bandwidth: int
+    tokens: int
+    start: int = 0
+    gain: float = 1.0
+    f0_mean: float = 5.0
+    f0_std: float = 0.2
+    durations: list[int] | None = field(default=None)
+
+
+class ShardWriter:
+    """Writes shards of about `SHARD_BYTES` into a folder, each under a temporary name first."""
+
+    def __init__(self, directory: Path | str, prefix: str) -> None:
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.prefix = prefix
+        self._tensors: dict[str, Tensor] = {}
+        self._records: list[dict] = []
+        self._bytes = 0
+        self._count = 0
+
+    def add(self, utterance: Utterance, audio: bytes, f0: Tensor) -> None:
+        """Adds an item; `f0` has shape (frames,), Hz."""
+        index = len(self._records)
+        self._tensors[f"{index}/audio"] = torch.frombuffer(bytearray(audio), dtype=torch.uint8)
+        self._tensors[f"{index}/f0"] = f0.to(torch.float16)
+        self._records.append(asdict(utterance))
+        self._bytes += len(audio)
+        if self._bytes >= SHARD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Closes the open shard, if it holds anything."""
+        if not self._records:
+            return
+        path = self.directory / f"{self.prefix}-{self._count:03d}.safetensors"
+        temporary = path.with_suffix(".partial")
+        save_file(self._tensors, temporary, metadata={"utterances": json.dumps(self._records)})
+        temporary.rename(path)
+        self._tensors, self._records, self._bytes = {}, [], 0
+        self._count += 1
+
+
+def read_shard(path: Path) -> Iterator[tuple[Utterance, bytes, Tensor]]:
+    """Yields (record, compressed audio, F0) of one shard.
+
+    Raises:
+        DataError: the file is not a shard.
+    """
+    try:
+        with safe_open(path, "pt") as shard:
+            records = json.loads((shard.metadata() or {})["utterances"])
+            for index, record in enumerate(records):
+                audio = shard.get_tensor(f"{index}/audio").numpy().tobytes()
+                yield Utterance(**record), audio, shard.get_tensor(f"{index}/f0").float()
+    except (SafetensorError, KeyError, OSError, TypeError) as error:
+        raise DataError(f"{path} is not a shard of this version: {error}") from None
+
+
+class Corpus:
+    """All items of a folder of shards, decoded, with what later stages add to them.
+
+    Args:
+        shards: folder that `ShardWriter` filled.
+        codes: file of semantic tokens (utterance id to codes), or None.
+        alignments: file of aligned plans (utterance id to durations), or None.
+        embeddings: file of voice embeddings (utterance id to vector), or None.
+        splits: keep these splits only; all when left out.
+    """
+
+    def __init__(
+        self,
+        shards: Path | str,
+        codes: Path | str | None = None,
+        alignments: Path | str | None = None,
+        embeddings: Path | str | None = None,
+        splits: Sequence[str] | None = None,
+    ) -> None:
+        directory = Path(shards)
+        cache = build_cache(directory)
+        index = json.loads((cache / "index.json").read_text())
+        records = [Utterance(**record) for record in index["utterances"]]
+        offsets = np.concatenate([[0], np.cumsum([record.tokens for record in records])])
+        total = int(offsets[-1])
+        self._audio = np.memmap(cache / "audio.i16", np.int16, "r", shape=(total * SAMPLES_PER_TOKEN,))
+        frames = total * FRAMES_PER_TOKEN
+        self._mel = np.memmap(cache / "mel.f16", np.float16, "r", shape=(frames, MEL_BINS))
+        self._f0 = np.memmap(cache / "f0.f16", np.float16, "r", shape=(frames,))
+        self._codes = _load_side_file(codes)
+        plans = _load_side_file(alignments)
+        self._embeddings = _load_side_file(embeddings)
+        kept = [i for i, record in enumerate(records) if splits is None or record.split in splits]
+        self.utterances = [records[i] for i in kept]
+        self._offsets = [int(offsets[i]) for i in kept]
+        for utterance in self.utterances:
+            if plans is not None:
+                plan = plans.get(utterance.id)
+                utterance.durations = None if plan is None else plan.tolist()
+        self._by_speaker: dict[str, list[int]] = {}
+        for i, utterance in enumerate(self.utterances):
+            self._by_speaker.setdefault(utterance.speaker, []).append(i)
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def speakers(self) -> list[str]:
+        """Speaker ids, sorted."""
+        return sorted(self._by_speaker)
+
+    def audio(self, index: int) -> Tensor:
+        """Waveform, shape (tokens * SAMPLES_PER_TOKEN,)."""
+        start = self._offsets[index] * SAMPLES_PER_TOKEN
+        length = self.utterances[index].tokens * SAMPLES_PER_TOKEN
+        return torch.from_numpy(self._audio[start : start + length].astype(np.float32) / 32768.0)
+
+    def mel(self, index: int) -> Tensor:
+        """Log-mel spectrogram, shape (tokens * FRAMES_PER_TOKEN, MEL_BINS)."""
+        return torch.from_numpy(self._mel[self._frames(index)].astype(np.float32))
+
+    def f0(self, index: int) -> Tensor:
+        """Fundamental frequency, Hz, zero where unvoiced; shape (tokens * FRAMES_PER_TOKEN,)."""
+        return torch.from_numpy(self._f0[self._frames(index)].astype(np.float32))
+
+    def codes(self, index: int) -> Tensor:
+        """Semantic tokens, shape (tokens,), int64."""
+        return self._side(self._codes, index, "semantic tokens").long()
+
+    def embedding(self, index: int) -> Tensor:
+        """Voice embedding of this utterance, shape (voice_dim,)."""
+        return self._side(self._embeddings, index, "voice embeddings").float()
+
+    def same_speaker(self, index: int, generator: torch.Generator) -> int:
+        """Index of another utterance of the same speaker; the same one if there is no other."""
+        mates = self._by_speaker[self.utterances[index].speaker]
+        if len(mates) == 1:
+            return index
+        choice = int(torch.randint(len(mates) - 1, (1,), generator=generator))
+        return mates[choice] if mates[choice] != index else mates[-1]
+
+    def _frames(self, index: int) -> slice:
+        start = self._offsets[index] * FRAMES_PER_TOKEN
+        return slice(start, start + self.utterances[index].tokens * FRAMES_PER_TOKEN)
+
+    def _side(self, table: dict[str, Tensor] | None, index: int, what: str) -> Tensor:
+        identifier = self.utterances[index].id
+        if table is None or identifier not in table:
+            raise DataError(f"no {what} for {identifier}: run the stage that makes them")
+        return table[identifier]
+
+
+def _load_side_file(path: Path | str | None) -> dict[str, Tensor] | None:
+    if path is None:
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+
+
+def build_cache(directory: Path) -> Path:
+    """Decodes a folder of shards into memory-mapped arrays, once; returns their folder."""
+    shards = sorted(directory.glob("*.safetensors"))
+    if not shards:
+        raise DataError(f"{directory} holds no shards (*.safetensors)")
+    fingerprint = [[shard.name, shard.stat().st_size] for shard in shards]
+    cache = directory / "cache"
+    index = cache / "index.json"
+    if index.exists():
+        known = json.loads(index.read_text())
+        if known["version"] == CACHE_VERSION and known["shards"] == fingerprint:
+            return cache
+    # Built under a name of its own, so that two processes cannot write into each other's arrays.
+    building = Path(tempfile.mkdtemp(prefix="cache.", dir=directory))
+    records = _decode_all(shards, building)
+    content = {"version": CACHE_VERSION, "shards": fingerprint, "utterances": records}
+    (building / "index.json").write_text(json.dumps(content))
+    shutil.rmtree(cache, ignore_errors=True)
+    building.rename(cache)
+    return cache
+
+
+def _decode_all(shards: list[Path], cache: Path) -> list[dict]:
+    records = []
+    # Decoding releases Python's lock: threads use every core without copying audio between processes.
+    workers = os.cpu_count() or 1
+    with (
+        (cache / "audio.i16").open("wb") as audio_file,
+        (cache / "mel.f16").open("wb") as mel_file,
+        (cache / "f0.f16").open("wb") as f0_file,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        log_mel = LogMel()
+        for shard in shards:
+            items = read_shard(shard)
+            while block := list(islice(items, 64 * workers)):
+                decoded = pool.map(lambda item: _decode_item(item[0], item[1], log_mel), block)
+                for (utterance, _, f0), (audio, mel) in zip(block, decoded, strict=True):
+                    audio_file.write(audio.tobytes())
+                    mel_file.write(mel.tobytes())
+                    f0_file.write(f0.numpy().astype(np.float16).tobytes())
+                    records.append(asdict(utterance))
+    return records
+
+
+def _decode_item(utterance: Utterance, encoded: bytes, log_mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
+    """Waveform (int16) and log-mel (float16) of one item, exactly as long as its tokens say."""
+    samples = decode(io.BytesIO(encoded))
+    length = utterance.tokens * SAMPLES_PER_TOKEN
+    samples = samples[utterance.start : utterance.start + length] * utterance.gain
+    samples = np.pad(samples, (0, length - len(samples))).clip(-1.0, 1.0)
+    quantised = np.round(samples * 32767).astype(np.int16)
+    mel = log_mel(torch.from_numpy(quantised.astype(np.float32) / 32768.0)[None])[0]
+    return quantised, mel.numpy().astype(np.float16)

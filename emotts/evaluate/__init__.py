@@ -1,0 +1,1 @@
+"""Measures of synthesised speech, each beside the same measure of natural recordings."""

@@ -1,0 +1,1 @@
+"""Layers that several models share. Tensors are (batch, time, channels); masks are True on content."""

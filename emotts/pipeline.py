@@ -1,0 +1,206 @@
+"""The stages from phonemes and plans to samples, over a batch of segments of many texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emotts.emotion import Emotion
+from emotts.errors import ModelError
+from emotts.model import GenerationConfig, Model
+from emotts.semantic.lm_inputs import LMInputs
+from emotts.semantic.sampling import SamplingConfig
+from emotts.text.phonemize import Phonemes
+from emotts.timebase import SAMPLES_PER_TOKEN
+from emotts.voice.voice import Voice
+
+Progress = Callable[[str, float], None]
+"""Called with the name of the stage that runs and the fraction of all work that is done, 0 to 1."""
+
+STAGES = ("text", "duration", "lm", "acoustic", "vocoder")
+
+_BATCH_SEGMENTS = 16
+_BATCH_TOKENS = 4096
+# Where the stages begin in the work on a CPU, for the progress bar only.
+_ACOUSTIC_BEGINS, _VOCODER_BEGINS = 0.5, 0.9
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of text that passes the models in one piece.
+
+    Attributes:
+        phonemes: what is said.
+        durations: tokens of each phoneme.
+        voice: who says it, on the models' device.
+        emotion: how.
+        seed: of the text it belongs to.
+        number: of the segment in that text, from 0.
+    """
+
+    phonemes: Phonemes
+    durations: tuple[int, ...]
+    voice: Voice
+    emotion: Emotion
+    seed: int
+    number: int
+
+    @property
+    def total(self) -> int:
+        """Length in tokens."""
+        return sum(self.durations)
+
+
+@dataclass
+class Clock:
+    """Adds up the seconds of each stage."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Times a block."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - started
+
+
+def render(
+    model: Model,
+    segments: Sequence[Segment],
+    settings: GenerationConfig,
+    clock: Clock,
+    progress: Progress | None = None,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Runs language model, acoustic decoder and vocoder.
+
+    Segments of like length pass the models together; a segment's result does not depend on its company
+    but for the rounding of sums.
+
+    Returns:
+        for each segment its codes (tokens,) and its samples (tokens · 960,), on the CPU.
+
+    Raises:
+        ModelError: the samples are not finite.
+    """
+    count = len(segments)
+    codes: list[Tensor | None] = [None] * count
+    audio: list[Tensor | None] = [None] * count
+    tell = progress or (lambda stage, fraction: None)
+    done = 0
+    for batch in make_batches(segments):
+        chosen = [segments[index] for index in batch]
+        with clock.stage("lm"):
+            tell("language model", done / count)
+            drawn, latents = run_lm(model, chosen, settings)
+        with clock.stage("acoustic"):
+            tell("acoustics", (done + _ACOUSTIC_BEGINS * len(batch)) / count)
+            mels = run_acoustic(model, chosen, drawn, latents, settings)
+        with clock.stage("vocoder"):
+            tell("vocoder", (done + _VOCODER_BEGINS * len(batch)) / count)
+            for index, row, mel in zip(batch, drawn, mels, strict=True):
+                codes[index], audio[index] = row, run_vocoder(model, segments[index], mel)
+        done += len(batch)
+    tell("done", 1.0)
+    return [x for x in codes if x is not None], [x for x in audio if x is not None]
+
+
+def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
+    """Indices of segments that pass the models together: of one seed, of like length, not too many."""
+    order = sorted(range(len(segments)), key=lambda index: (segments[index].seed, segments[index].total))
+    batches: list[list[int]] = []
+    for index in order:
+        segment = segments[index]
+        current = batches[-1] if batches else []
+        fits = (
+            bool(current)
+            and segments[current[0]].seed == segment.seed
+            and len(current) < _BATCH_SEGMENTS
+            and (len(current) + 1) * segment.total <= _BATCH_TOKENS
+        )
+        if fits:
+            current.append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def run_lm(
+    model: Model, segments: Sequence[Segment], settings: GenerationConfig
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Codes (tokens,) and latents (tokens, dim) of each segment; all have one seed."""
+    inputs = LMInputs.build(
+        [segment.phonemes.ids for segment in segments],
+        [segment.durations for segment in segments],
+        [segment.total for segment in segments],
+        torch.stack([segment.voice.embedding for segment in segments]),
+        _emotions(segments),
+    )
+    sampling = SamplingConfig(
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        repetition_penalty=settings.repetition_penalty,
+    )
+    numbers = [segment.number for segment in segments]
+    result = model.components["lm"].generate(inputs, sampling, segments[0].seed, numbers)
+    return [row.cpu() for row in result.codes], result.latents
+
+
+def run_acoustic(
+    model: Model,
+    segments: Sequence[Segment],
+    codes: Sequence[Tensor],
+    latents: Sequence[Tensor],
+    settings: GenerationConfig,
+) -> list[Tensor]:
+    """Log-mel (4 · tokens, 80) of each segment."""
+    mel, frames = model.components["acoustic"].decode(
+        codes,
+        torch.stack([segment.voice.embedding for segment in segments]),
+        _emotions(segments),
+        latents=latents,
+        bandwidth=torch.tensor([float(segment.voice.bandwidth) for segment in segments]),
+        prompt_mel=[_or_none(segment.voice.prompt_mel) for segment in segments],
+        prompt_codes=[_or_none(segment.voice.prompt_codes) for segment in segments],
+        steps=settings.steps,
+        cfg=settings.cfg,
+        seeds=[stage_seed(segment, 1) for segment in segments],
+    )
+    return [row[:size] for row, size in zip(mel, frames.tolist(), strict=True)]
+
+
+@torch.inference_mode()
+def run_vocoder(model: Model, segment: Segment, mel: Tensor) -> Tensor:
+    """Samples (tokens · 960,) of one segment, on the CPU.
+
+    One at a time: the vocoder sees no mask, so padding would sound, and it is the cheapest stage.
+    """
+    generator = torch.Generator().manual_seed(stage_seed(segment, 2))
+    samples = model.components["vocoder"](mel[None], generator=generator)[0].float().cpu()
+    if len(samples) != segment.total * SAMPLES_PER_TOKEN or not torch.isfinite(samples).all():
+        raise ModelError("the vocoder gave samples that are not finite; its weights are corrupt")
+    return samples
+
+
+def stage_seed(segment: Segment, stage: int) -> int:
+    """Seed of a stage's random source for a segment."""
+    state = np.random.SeedSequence([segment.seed, segment.number, stage]).generate_state(1, np.uint64)
+    return int(state[0]) >> 1
+
+
+def _emotions(segments: Sequence[Segment]) -> Tensor:
+    device = segments[0].voice.embedding.device
+    return torch.stack([segment.emotion.tensor() for segment in segments]).to(device)
+
+
+def _or_none(prompt: Tensor) -> Tensor | None:
+    return prompt if len(prompt) else None

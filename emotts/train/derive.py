@@ -1,0 +1,111 @@
+"""Stages between trainings: what a trained part adds to every utterance of a corpus.
+
+Each writes one safetensors file that maps utterance ids to tensors, under a temporary name first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from emotts.data.shards import Corpus
+from emotts.nn.masking import lengths_to_mask, pad_stack
+from emotts.semantic.align import AlignmentError, align_with_score
+from emotts.semantic.tokenizer import HEAD_FRAMES_PER_TOKEN, SemanticTokenizer
+from emotts.timebase import FRAMES_PER_TOKEN
+from emotts.voice.encoder import VoiceEncoder
+
+BATCH_TOKENS = 4000
+_STACK = FRAMES_PER_TOKEN // HEAD_FRAMES_PER_TOKEN
+
+@dataclass(frozen=True)
+class AlignmentReport:
+    """What became of the utterances.
+
+    Attributes:
+        aligned: utterances that have a plan now.
+        starved: utterances with too few frames for their phones.
+        doubtful: utterances whose score is so low that text and sound probably differ.
+    """
+
+    aligned: int
+    starved: int
+    doubtful: int
+
+@torch.inference_mode()
+def write_embeddings(corpus: Corpus, encoder: VoiceEncoder, output: Path) -> None:
+    """Voice embedding of every utterance, shape (dim,)."""
+    table = {}
+    for indices, mel, mask in _batches(corpus):
+        vectors = encoder(mel, mask.repeat_interleave(FRAMES_PER_TOKEN, 1))
+        table.update({corpus.utterances[i].id: v.clone() for i, v in zip(indices, vectors, strict=True)})
+    _save(table, output)
+
+@torch.inference_mode()
+def write_codes(corpus: Corpus, tokenizer: SemanticTokenizer, output: Path) -> None:
+    """Semantic tokens of every utterance, int16, shape (tokens,)."""
+    table = {}
+    for indices, mel, mask in _batches(corpus):
+        codes = tokenizer.encode(mel, mask)
+        for i, row in zip(indices, codes, strict=True):
+            table[corpus.utterances[i].id] = row[: corpus.utterances[i].tokens].to(torch.int16)
+    _save(table, output)
+
+@torch.inference_mode()
+def write_alignments(
+    corpus: Corpus,
+    tokenizer: SemanticTokenizer,
+    output: Path,
+    log_prior: Tensor | None = None,
+    worst_score: float = -3.0,
+) -> AlignmentReport:
+    """Aligned plan of every utterance, int16, shape (phonemes,); the doubtful are left out.
+
+    Args:
+        corpus: what to align.
+        tokenizer: its CTC head gives the posteriors.
+        output: file that is written.
+        log_prior: label prior that the head was trained with, shape (classes,).
+        worst_score: mean log posterior along the path under which an alignment is not believed.
+    """
+    table: dict[str, Tensor] = {}
+    starved = doubtful = 0
+    for indices, mel, mask in _batches(corpus):
+        posteriors = tokenizer.ctc_log_probs(mel, mask)
+        for row, i in enumerate(indices):
+            utterance = corpus.utterances[i]
+            frames = HEAD_FRAMES_PER_TOKEN * utterance.tokens
+            energy = mel[row, : _STACK * frames].mean(-1).view(frames, _STACK).mean(-1)
+            try:
+                found = align_with_score(
+                    posteriors[row, :frames], utterance.phonemes, energy, utterance.tokens, log_prior
+                )
+            except AlignmentError:
+                starved += 1
+                continue
+            if found.score < worst_score:
+                doubtful += 1
+                continue
+            table[utterance.id] = torch.tensor(found.durations, dtype=torch.int16)
+    _save(table, output)
+    return AlignmentReport(len(table), starved, doubtful)
+
+def _batches(corpus: Corpus) -> Iterator[tuple[list[int], Tensor, Tensor]]:
+    """Padded batches in the order of length: indices, mel (batch, 4T, bins), mask (batch, T)."""
+    order = sorted(range(len(corpus)), key=lambda i: corpus.utterances[i].tokens)
+    while order:
+        size = max(1, BATCH_TOKENS // corpus.utterances[order[-1]].tokens)
+        indices, order = order[-size:], order[:-size]
+        mel, lengths = pad_stack([corpus.mel(i) for i in indices], value=-11.5)
+        yield indices, mel, lengths_to_mask(lengths // FRAMES_PER_TOKEN)
+
+def _save(table: dict[str, Tensor], output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_suffix(".partial")
+    save_file(table, temporary)
+    temporary.rename(output)

@@ -1,0 +1,340 @@
+"""The numbered stages of a recipe, from raw corpora to scores: each is one call, and restartable.
+
+A finished stage leaves a marker in `done/`; running it removes the markers of the stages that depend on
+it. Trainings resume from their own checkpoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from emotts.data.shards import Corpus
+from emotts.errors import DataError, EmottsError, InputError
+from emotts.train.data_stages import features, prepare, shards
+from emotts.train.recipe import MODULES, TASKS, RecipeConfig, Run
+from emotts.train.weights import load_module
+
+
+class UnfinishedError(EmottsError):
+    """A training that left before its end (a signal, or the limit of one run) and waits to be resumed."""
+
+    exit_code = 3
+
+
+class AlignedCorpus(Corpus):
+    """A corpus without the utterances that have no aligned plan."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        kept = [i for i, utterance in enumerate(self.utterances) if utterance.durations is not None]
+        self.utterances = [self.utterances[i] for i in kept]
+        self._offsets = [self._offsets[i] for i in kept]
+        self._by_speaker = {}
+        for i, utterance in enumerate(self.utterances):
+            self._by_speaker.setdefault(utterance.speaker, []).append(i)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of a recipe.
+
+    Attributes:
+        name: for the command line, and of the marker.
+        call: does it; returns one line that says what came out.
+        needs: names of the stages whose output it reads.
+        sections: keys of the recipe that it depends on; when they change, it counts as not done.
+        training: may run in several processes.
+    """
+
+    name: str
+    call: Callable[[Run], str]
+    needs: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+    training: bool = False
+
+
+# Trainings
+
+
+def train(part: str, run: Run) -> str:
+    """Trains one part of `TASKS`; resumes if it was interrupted.
+
+    Raises:
+        DataError: what an earlier stage makes is missing.
+        UnfinishedError: it left before its end.
+        TrainError: it diverged.
+    """
+    from emotts.train.run import run_task
+
+    result = run_task(lambda: build_task(part, run), run.recipe.part(part).train, run.part(part))
+    if not result.finished:
+        raise UnfinishedError(f"training {part} stopped at step {result.step}; run the same command to go on")
+    figures = " ".join(f"{key}={value:.4g}" for key, value in result.figures.items())
+    return f"{result.step} steps; dev {figures}"
+
+
+def build_task(part: str, run: Run) -> Any:
+    """The task of a part over the packed data, as the recipe configures it."""
+    module_name, task_name, _ = TASKS[part]
+    task_class = getattr(import_module(module_name), task_name)
+    needed = {
+        "tokenizer": ("embeddings",),
+        "duration": ("embeddings", "alignments"),
+        "lm": ("codes", "embeddings", "alignments"),
+        "acoustic": ("codes", "embeddings", "alignments"),
+    }.get(part, ())
+    kind = AlignedCorpus if part == "acoustic" else Corpus
+    corpora = [open_corpus(run, needed, split, kind) for split in ("train", "dev")]
+    models = [load_part("lm", run)] if part == "acoustic" else []
+    return task_class(run.recipe.task_config(part), *corpora, *models)
+
+
+def open_corpus(
+    run: Run, needed: Sequence[str] = (), split: str | None = None, kind: type[Corpus] = Corpus
+) -> Corpus:
+    """The packed data with what stages have added to it.
+
+    Args:
+        run: the recipe and its folder.
+        needed: which of "embeddings", "codes" and "alignments" to read.
+        split: keep this one only.
+        kind: class of the result.
+
+    Raises:
+        DataError: something is missing; names the stage that makes it.
+    """
+    if not any(run.shards.glob("*.safetensors")):
+        raise DataError(f"{run.shards} holds no shards: run stage {_number('shards')} (shards) first")
+    makers = {"embeddings": "embeddings", "codes": "tokens", "alignments": "align"}
+    sources = {name: getattr(run, name) for name in needed}
+    for name, path in sources.items():
+        if not path.is_file():
+            maker = makers[name]
+            raise DataError(f"{path} is missing: run stage {_number(maker)} ({maker}) first")
+    return kind(run.shards, splits=None if split is None else [split], **sources)
+
+
+def load_part(part: str, run: Run) -> nn.Module:
+    """The trained network of a part, with averaged weights, in evaluation mode.
+
+    Raises:
+        DataError: it has not been trained.
+        ModelError: its weights do not fit the recipe.
+    """
+    from emotts.model import component_class
+
+    path = run.part(part) / f"{MODULES[part]}.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: run stage {_number(part)} ({part}) first")
+    network, _ = component_class(MODULES[part])
+    module = network(run.recipe.task_config(part).model)
+    load_module(module, path)
+    return module.eval().requires_grad_(False)
+
+
+# What trained parts add to the data
+
+
+def embeddings(run: Run) -> str:
+    """Stage 5: the voice embedding of every utterance."""
+    from emotts.train.derive import write_embeddings
+
+    corpus = open_corpus(run)
+    write_embeddings(corpus, load_part("voice", run), run.embeddings)
+    return f"{len(corpus)} utterances of {len(corpus.speakers)} speakers"
+
+
+def tokens(run: Run) -> str:
+    """Stage 7: the semantic tokens of every utterance."""
+    from emotts.train.derive import write_codes
+
+    corpus = open_corpus(run)
+    write_codes(corpus, load_part("tokenizer", run), run.codes)
+    return f"{sum(utterance.tokens for utterance in corpus.utterances)} tokens of {len(corpus)} utterances"
+
+
+def align(run: Run) -> str:
+    """Stage 8: the plan of every utterance; counts go to alignments.json beside the plans."""
+    from emotts.semantic.align import HEAD_FRAMES_PER_TOKEN, count_starved
+    from emotts.timebase import TOKEN_RATE
+    from emotts.train.derive import write_alignments
+
+    corpus = open_corpus(run)
+    tokenizer, prior = load_part("tokenizer", run), _label_prior(run)
+    worst = run.recipe.align.worst_score
+    report = write_alignments(corpus, tokenizer, run.alignments, prior.log_prior, worst)
+    sequences = [utterance.phonemes for utterance in corpus.utterances]
+    lengths = [utterance.tokens for utterance in corpus.utterances]
+    counts = {"utterances": len(corpus), **asdict(report)}
+    for factor in sorted({1, HEAD_FRAMES_PER_TOKEN}):
+        counts[f"starved_at_{factor * TOKEN_RATE}_hz"] = count_starved(sequences, lengths, factor)
+    _write_json(run.alignments.with_suffix(".json"), counts)
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in counts.items())
+
+
+def _label_prior(run: Run) -> Any:
+    from emotts.train.tasks.tokenizer import LabelPrior
+
+    prior = LabelPrior(run.recipe.task_config("tokenizer").model.phones + 1)
+    load_module(prior, run.part("tokenizer") / "prior.safetensors")
+    return prior
+
+
+def _pack(run: Run) -> str:
+    from emotts.train.pack_model import pack_model
+
+    return pack_model(run)
+
+
+def _decode(run: Run) -> str:
+    from emotts.train.decode import decode
+
+    return decode(run)
+
+
+def _score(run: Run) -> str:
+    from emotts.train.decode import score
+
+    return score(run)
+
+
+# The order of the stages, and running them
+
+STAGES: tuple[Stage, ...] = (
+    Stage("prepare", prepare, (), ("corpora",)),
+    Stage("features", features, ("prepare",)),
+    Stage("shards", shards, ("features",)),
+    Stage("voice", partial(train, "voice"), ("shards",), ("voice",), training=True),
+    Stage("embeddings", embeddings, ("voice",)),
+    Stage("tokenizer", partial(train, "tokenizer"), ("embeddings",), ("tokenizer",), training=True),
+    Stage("tokens", tokens, ("tokenizer",)),
+    Stage("align", align, ("tokenizer",), ("align",)),
+    Stage("duration", partial(train, "duration"), ("align",), ("duration",), training=True),
+    Stage("lm", partial(train, "lm"), ("tokens", "align"), ("lm",), training=True),
+    Stage("acoustic", partial(train, "acoustic"), ("lm",), ("acoustic",), training=True),
+    Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
+    Stage("pack", _pack, ("duration", "acoustic", "vocoder"), ("pack",)),
+    Stage("decode", _decode, ("pack",), ("decode",)),
+    Stage("score", _score, ("decode",), ("decode",)),
+)
+
+
+def find_stage(name: str) -> int:
+    """Number, from 1, of a stage given by number or name.
+
+    Raises:
+        InputError: no such stage.
+    """
+    if name.isdigit() and 1 <= int(name) <= len(STAGES):
+        return int(name)
+    for number, stage in enumerate(STAGES, start=1):
+        if stage.name == name:
+            return number
+    known = ", ".join(f"{number} {stage.name}" for number, stage in enumerate(STAGES, start=1))
+    raise InputError(f"no stage {name!r}; there are: {known}")
+
+
+def _number(name: str) -> int:
+    return find_stage(name)
+
+
+def run_stages(
+    run: Run,
+    first: int = 1,
+    last: int = len(STAGES),
+    force: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Runs stages in their order; those that are done are skipped.
+
+    Args:
+        run: the recipe and its folder.
+        first: number of the first stage, from 1.
+        last: number of the last.
+        force: run stages that are done as well. A training goes on from its checkpoint even so; delete its
+            folder to start afresh.
+        tell: called with a line before and after each stage.
+
+    Raises:
+        EmottsError: what a stage raises; the stages before it stay done.
+    """
+    if not 1 <= first <= last <= len(STAGES):
+        raise InputError(f"stages {first} to {last}: give 1 <= first <= last <= {len(STAGES)}")
+    for number in range(first, last + 1):
+        stage = STAGES[number - 1]
+        if not force and is_done(run, stage):
+            tell(f"stage {number} {stage.name}: done before")
+            continue
+        tell(f"stage {number} {stage.name}")
+        started = time.monotonic()
+        summary = run_stage(run, stage)
+        tell(f"stage {number} {stage.name}: {summary} ({time.monotonic() - started:.1f} s)")
+
+
+def run_stage(run: Run, stage: Stage) -> str:
+    """Runs one stage, done before or not; returns its line.
+
+    Raises:
+        InputError: several processes were started for a stage that is no training.
+    """
+    if not stage.training and int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise InputError(
+            f"stage {stage.name} runs in one process: use torchrun for the trainings only (recipes/run.sh does)"
+        )
+    writes = int(os.environ.get("RANK", 0)) == 0
+    if writes:
+        for name in [stage.name, *dependants(stage.name)]:
+            _marker(run, name).unlink(missing_ok=True)
+    summary = stage.call(run)
+    if writes:
+        record = {"stage": stage.name, "settings": _settings(run.recipe, stage), "summary": summary}
+        _write_json(_marker(run, stage.name), {**record, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+    return summary
+
+
+def dependants(name: str) -> list[str]:
+    """Stages that read, directly or not, what a stage makes."""
+    found = {name}
+    for stage in STAGES:
+        if found.intersection(stage.needs):
+            found.add(stage.name)
+    return [stage.name for stage in STAGES if stage.name in found - {name}]
+
+
+def is_done(run: Run, stage: Stage) -> bool:
+    """Whether a stage has finished with the settings that the recipe has now."""
+    try:
+        record = json.loads(_marker(run, stage.name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return record.get("settings") == _settings(run.recipe, stage)
+
+
+def _settings(recipe: RecipeConfig, stage: Stage) -> str:
+    """Digest of what a stage depends on in the recipe; where a corpus lies is no setting."""
+    values = recipe.model_dump(mode="json", include=set(stage.sections))
+    for corpus in values.get("corpora", {}).values():
+        del corpus["path"], corpus["data"]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _marker(run: Run, name: str) -> Path:
+    return run.exp / "done" / f"{_number(name):02d}-{name}.json"
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(scratch, path)

@@ -1,0 +1,260 @@
+"""Training of the semantic language model on aligned codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from emotts.config import StrictModel
+from emotts.data.shards import Corpus
+from emotts.errors import DataError
+from emotts.nn.masking import lengths_to_mask, pad_stack
+from emotts.semantic.lm import SemanticLM
+from emotts.semantic.lm_inputs import LMInputs, SemanticLMConfig
+from emotts.timebase import TOKEN_RATE
+from emotts.train.task import Batch, Loss, Task
+
+EVALUATION_BATCH = 16
+
+
+class SemanticLMTaskConfig(StrictModel):
+    """How the semantic language model is trained.
+
+    Attributes:
+        model: size of the model.
+        learning_rate: initial rate of AdamW; the trainer's schedule goes on from it.
+        weight_decay: on matrices only, not on vectors and tables.
+        label_smoothing: share of the target spread over all codes.
+        free_share: items whose length is not told (IndexTTS2: 30 %).
+        no_plan_share: items without a plan.
+        jitter_share: items whose plan is disturbed.
+        boundary_jitter: phoneme boundaries of such an item that move by one token.
+        mask_share: input codes that are withheld.
+        random_share: input codes that are replaced by a random code.
+        voice_drop: items without a voice.
+        emotion_drop: items without an emotion.
+        max_seconds: longer utterances are left out.
+        dev_items: most dev utterances of one evaluation.
+    """
+
+    model: SemanticLMConfig
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    label_smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    free_share: float = Field(default=0.3, ge=0.0, le=1.0)
+    no_plan_share: float = Field(default=0.15, ge=0.0, le=1.0)
+    jitter_share: float = Field(default=0.5, ge=0.0, le=1.0)
+    boundary_jitter: float = Field(default=0.3, ge=0.0, le=1.0)
+    mask_share: float = Field(default=0.15, ge=0.0, le=1.0)
+    random_share: float = Field(default=0.05, ge=0.0, le=1.0)
+    voice_drop: float = Field(default=0.05, ge=0.0, le=1.0)
+    emotion_drop: float = Field(default=0.1, ge=0.0, le=1.0)
+    max_seconds: float = Field(default=15.0, gt=0.0)
+    dev_items: int = Field(default=128, ge=1)
+
+
+def jitter_plan(durations: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Moves phoneme boundaries by one token, keeping the total.
+
+    Boundaries that coincide move together, so a phoneme of no duration keeps none: whether a word boundary is
+    a pause stays the plan's to say.
+
+    Args:
+        durations: shape (phonemes,), tokens.
+        share: probability that a boundary moves.
+        generator: random source.
+
+    Returns:
+        shape (phonemes,), none negative, with the same sum.
+    """
+    ends = durations.cumsum(0)
+    total = int(ends[-1])
+    moves = torch.rand(total + 1, generator=generator) < share
+    signs = 2 * torch.randint(2, (total + 1,), generator=generator) - 1
+    moved = ends + (moves * signs)[ends]
+    # The end stays, and so does a boundary at zero (a leading pause that is not there).
+    moved = torch.where((ends == 0) | (ends == total), ends, moved)
+    moved = moved.clamp(0, total).cummax(0).values
+    return torch.diff(moved, prepend=moved.new_zeros(1))
+
+
+def corrupt_codes(
+    codes: Tensor, codebook_size: int, mask_share: float, random_share: float, generator: torch.Generator
+) -> Tensor:
+    """Withholds and falsifies input codes, so that the model leans on the text and survives its own errors.
+
+    Args:
+        codes: shape (tokens,).
+        codebook_size: the id past the codes stands for a withheld code.
+        mask_share: probability that a code is withheld.
+        random_share: probability that it is replaced by a random one instead.
+        generator: random source.
+    """
+    draw = torch.rand(len(codes), generator=generator)
+    false = torch.randint(codebook_size, (len(codes),), generator=generator)
+    fed = torch.where(draw < mask_share, codebook_size, codes)
+    return torch.where((draw >= mask_share) & (draw < mask_share + random_share), false, fed)
+
+
+class SemanticLMTask(Task):
+    """Cross entropy of the codes given phonemes, plan, length, voice and emotion.
+
+    Args:
+        config: the model, and how it is trained.
+        train: training data with codes, plans and voice embeddings; items without a plan are left out.
+        dev: data of `evaluate`, likewise, or None.
+
+    Raises:
+        DataError: no training item can be used.
+    """
+
+    name = "semantic_lm"
+
+    def __init__(self, config: SemanticLMTaskConfig, train: Corpus, dev: Corpus | None = None) -> None:
+        self.config, self.train, self.dev = config, train, dev
+        self.modules = nn.ModuleDict({"lm": SemanticLM(config.model)})
+        self.items = self._usable(train)
+        if not self.items:
+            raise DataError(
+                "no training utterance has an aligned plan and a usable length: align the corpus first"
+            )
+        self.dev_items = [] if dev is None else self._usable(dev)[: self.config.dev_items]
+
+    def _usable(self, corpus: Corpus) -> list[int]:
+        longest = min(self.config.model.max_tokens, int(self.config.max_seconds * TOKEN_RATE))
+        kept = []
+        for index, utterance in enumerate(corpus.utterances):
+            plan = utterance.durations
+            fits = plan is not None and len(plan) == len(utterance.phonemes) and sum(plan) == utterance.tokens
+            if fits and 0 < utterance.tokens <= longest:
+                kept.append(index)
+        return kept
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One AdamW; tables and vectors do not decay."""
+        tables = {id(m.weight) for m in self.modules.modules() if isinstance(m, nn.Embedding)}
+        decayed, free = [], []
+        for parameter in self.modules.parameters():
+            (decayed if parameter.dim() > 1 and id(parameter) not in tables else free).append(parameter)
+        groups = [
+            {"params": decayed, "weight_decay": self.config.weight_decay},
+            {"params": free, "weight_decay": 0.0},
+        ]
+        return {"model": torch.optim.AdamW(groups, lr=self.config.learning_rate, betas=(0.9, 0.98))}
+
+    def lengths(self) -> list[int]:
+        """Tokens of every training item."""
+        return [self.train.utterances[index].tokens for index in self.items]
+
+    def identify(self, indices: list[int]) -> list[str]:
+        """Utterance ids of training items."""
+        return [self.train.utterances[self.items[index]].id for index in indices]
+
+    def collate(self, indices: list[int], generator: torch.Generator) -> Batch:
+        """A training batch: the fields of `LMInputs`, and "codes", "code_mask", "input_codes", "weight".
+
+        The voice is that of another utterance of the same speaker.
+        """
+        items = [self.items[index] for index in indices]
+        voices = [self.train.embedding(self.train.same_speaker(item, generator)) for item in items]
+        batch = self._assemble(self.train, items, voices)
+        shares = self.config
+        for row, item in enumerate(items):
+            tokens, phonemes = self.train.utterances[item].tokens, len(self.train.utterances[item].phonemes)
+            draw = torch.rand(5, generator=generator)
+            batch["has_total"][row] = bool(draw[0] >= shares.free_share)
+            batch["has_plan"][row] = bool(draw[1] >= shares.no_plan_share)
+            if draw[2] < shares.jitter_share:
+                plan = batch["durations"][row, :phonemes]
+                batch["durations"][row, :phonemes] = jitter_plan(plan, shares.boundary_jitter, generator)
+            batch["voice"][row] *= float(draw[3] >= shares.voice_drop)
+            batch["emotion"][row] *= float(draw[4] >= shares.emotion_drop)
+            size, codes = self.config.model.codebook_size, batch["codes"][row, :tokens]
+            batch["input_codes"][row, :tokens] = corrupt_codes(
+                codes, size, shares.mask_share, shares.random_share, generator
+            )
+        return batch
+
+    def _assemble(self, corpus: Corpus, items: list[int], voices: list[Tensor]) -> Batch:
+        utterances = [corpus.utterances[item] for item in items]
+        phonemes, counts = pad_stack([torch.tensor(u.phonemes) for u in utterances])
+        durations, _ = pad_stack([torch.tensor(u.durations) for u in utterances])
+        listed = [corpus.codes(item) for item in items]
+        for utterance, item_codes in zip(utterances, listed, strict=True):
+            if (
+                len(item_codes) != utterance.tokens
+                or int(item_codes.max()) >= self.config.model.codebook_size
+            ):
+                raise DataError(
+                    f"codes of {utterance.id} do not fit its length or the codebook: make them again"
+                )
+        codes, totals = pad_stack(listed)
+        known = torch.ones(len(items), dtype=torch.bool)
+        return {
+            "phonemes": phonemes,
+            "phoneme_mask": lengths_to_mask(counts),
+            "durations": durations,
+            "has_plan": known,
+            "totals": totals,
+            "has_total": known.clone(),
+            "voice": torch.stack(voices).float(),
+            "emotion": torch.tensor([u.emotion for u in utterances], dtype=torch.float32),
+            "codes": codes,
+            "code_mask": lengths_to_mask(totals),
+            "input_codes": codes.clone(),
+            "weight": (totals + 1).sum().float(),  # the end is a target too
+        }
+
+    def losses(self, batch: Batch) -> Iterator[Loss]:
+        """The cross entropy in nats for each token, and the share of codes guessed."""
+        loss, logits, targets = self.modules["lm"].loss(
+            LMInputs.from_batch(batch),
+            batch["codes"],
+            batch["code_mask"],
+            batch["input_codes"],
+            self.config.label_smoothing,
+        )
+        accuracy = (logits.detach().argmax(-1) == targets).float().mean()
+        yield "model", loss, {"cross_entropy": loss.detach(), "accuracy": accuracy}
+
+    @torch.no_grad()
+    def evaluate(self, modules: nn.ModuleDict) -> dict[str, float]:
+        """Dev-set cross entropy and accuracy, with the plan and without (names end in `_no_plan`).
+
+        The voice is that of the utterance itself; the length is always told.
+        """
+        if self.dev is None or not self.dev_items:
+            return {}
+        model = modules["lm"]
+        device = next(model.parameters()).device
+        training = model.training
+        model.eval()
+        sums = {plan: torch.zeros(4, dtype=torch.float64) for plan in (True, False)}
+        try:
+            for start in range(0, len(self.dev_items), EVALUATION_BATCH):
+                items = self.dev_items[start : start + EVALUATION_BATCH]
+                batch = self._assemble(self.dev, items, [self.dev.embedding(item) for item in items])
+                batch = {key: value.to(device) for key, value in batch.items()}
+                for plan, total in sums.items():
+                    batch["has_plan"].fill_(plan)
+                    total += _measure(model, batch)
+        finally:
+            model.train(training)
+        names = ("cross_entropy", "top1", "top10")
+        return {
+            name + ("" if plan else "_no_plan"): float(total[place] / total[3])
+            for plan, total in sums.items()
+            for place, name in enumerate(names)
+        }
+
+
+def _measure(model: SemanticLM, batch: Mapping[str, Tensor]) -> Tensor:
+    """Sums over the slots of a batch: cross entropy, top-1 hits, top-10 hits, slots; shape (4,)."""
+    loss, logits, targets = model.loss(LMInputs.from_batch(batch), batch["codes"], batch["code_mask"])
+    ranked = logits.topk(min(10, logits.shape[-1]), dim=-1).indices == targets[:, None]
+    count = len(targets)
+    figures = [float(loss) * count, float(ranked[:, 0].sum()), float(ranked.any(-1).sum()), count]
+    return torch.tensor(figures, dtype=torch.float64)

@@ -1,0 +1,142 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from emotts.acoustic.config import AcousticConfig
+from emotts.errors import InputError
+from emotts.train.tasks.acoustic import AcousticTask, AcousticTaskConfig, mel_statistics
+
+MODEL = AcousticConfig(
+    codebook_size=20, latent_dim=6, dim=16, heads=2, layers=1, conditioner_layers=1, upsampled_layers=1,
+    expansion=2, condition_dim=8, voice_dim=5,
+)  # fmt: skip
+
+
+class FakeCorpus:
+    """Item i: tokens 10 + 5 i; every frame of the mel tells its item and its token."""
+
+    def __init__(self, count=4):
+        self.utterances = [
+            SimpleNamespace(
+                id=f"u{i}", speaker="s", split="train", phonemes=[1, 2, 3], emotion=[0.0] * 7 + [i / 10],
+                bandwidth=8000, tokens=10 + 5 * i, durations=None,
+            )
+            for i in range(count)
+        ]  # fmt: skip
+
+    def __len__(self):
+        return len(self.utterances)
+
+    def codes(self, i):
+        return (torch.arange(self.utterances[i].tokens) + i) % 20
+
+    def mel(self, i):
+        place = torch.arange(self.utterances[i].tokens).repeat_interleave(4).float()
+        noise = torch.randn(len(place), 80, generator=torch.Generator().manual_seed(i))
+        return noise.index_fill(1, torch.tensor([0]), 0) + torch.nn.functional.pad(place[:, None], (0, 79))
+
+    def embedding(self, i):
+        return torch.full((5,), float(i))
+
+    def same_speaker(self, i, generator):
+        return (i + 1 + int(torch.randint(len(self) - 1, (1,), generator=generator))) % len(self)
+
+
+class FakeLM(nn.Module):
+    """Latents that tell the place in the whole utterance; counts its work."""
+
+    def __init__(self, dim=6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(dim))
+        self.items = 0
+
+    def latents(self, inputs, codes, code_mask):
+        self.items += len(codes)
+        assert inputs.totals.tolist() == code_mask.sum(1).tolist()
+        return torch.arange(codes.shape[1]).float()[None, :, None] * self.weight * code_mask[..., None]
+
+
+def make(language_model=None, **options):
+    torch.manual_seed(0)
+    config = AcousticTaskConfig(model=MODEL, max_tokens=12, dev_items=4, **options)
+    return AcousticTask(config, FakeCorpus(), FakeCorpus(3), language_model)
+
+
+def test_excerpts_cut_codes_latents_and_mel_alike():
+    task = make(FakeLM(), drop_latents=0, prompt=0)
+    batch = task.collate([0, 3], torch.Generator().manual_seed(5))
+    assert task.lengths() == [10, 12, 12, 12] and batch["lengths"].tolist() == [10, 12]
+    start = int(batch["mel"][1, 0, 0])
+    places = torch.arange(start, start + 12)
+    assert start > 0
+    assert torch.equal(batch["codes"][1], (places + 3) % 20)
+    assert torch.equal(batch["mel"][1, ::4, 0], places.float())
+    assert torch.equal(batch["latents"][1, :, 0], places.float())
+    assert batch["latent_mask"].sum(1).tolist() == [10, 12]
+    assert batch["weight"].tolist() == [88]
+
+
+def test_voice_comes_from_another_recording():
+    batch = make().collate([2], torch.Generator().manual_seed(0))
+    assert batch["voice"][0, 0] != 2 and not batch["latent_mask"].any()
+
+
+def test_prompts_are_whole_tokens_of_the_given_share_and_may_lack_latents():
+    task = make(FakeLM(), prompt=1.0, drop_latents=0, drop_prompt_latents=1.0)
+    batch = task.collate([1, 2, 3], torch.Generator().manual_seed(1))
+    prompts = batch["prompt_lengths"]
+    assert bool(((prompts >= 1) & (prompts <= 4)).all())
+    assert torch.equal((~batch["latent_mask"]).sum(1), prompts)
+    assert not batch["latent_mask"][0, : prompts[0]].any()
+
+
+def test_collate_repeats_for_the_same_generator():
+    task = make(FakeLM())
+    first, second = (task.collate([0, 1, 2], torch.Generator().manual_seed(9)) for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_latents_are_computed_once_and_the_language_model_stays_frozen():
+    language_model = FakeLM()
+    task = make(language_model)
+    for seed in range(3):
+        task.collate([0, 1], torch.Generator().manual_seed(seed))
+    assert language_model.items == 2
+    assert not language_model.weight.requires_grad
+    assert set(task.modules) == {"acoustic"}
+
+
+def test_wrong_latent_width_is_explained():
+    with pytest.raises(InputError, match="latents of 7; set latent_dim"):
+        make(FakeLM(7)).collate([0], torch.Generator())
+
+
+def test_statistics_are_those_of_the_corpus():
+    corpus = FakeCorpus()
+    mean, std = mel_statistics(corpus)
+    frames = torch.cat([corpus.mel(i) for i in range(4)])
+    torch.testing.assert_close(mean, frames.mean(0))
+    torch.testing.assert_close(std, frames.std(0))
+    torch.testing.assert_close(make().modules["acoustic"].mel_mean, mean)
+
+
+@pytest.mark.parametrize("language_model", [None, FakeLM()])
+def test_training_lowers_the_dev_loss_and_figures_repeat(language_model):
+    task = make(language_model)
+    before = task.evaluate(task.modules)
+    assert before == task.evaluate(task.modules)
+    optimizer = task.optimizers()["acoustic"]
+    for step in range(30):
+        batch = task.collate([0, 1, 2, 3], torch.Generator().manual_seed(step))
+        for name, loss, logs in task.losses(batch):
+            assert name == "acoustic" and set(logs) == {"flow", "prior", "prior_l1"}
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    after = task.evaluate(task.modules)
+    assert set(after) == {"flow", "prior_l1", "mel_l1", "prior_mel_l1", "contrast", "prior_contrast"}
+    assert after["prior_l1"] < before["prior_l1"]
+    samples = task.samples(task.modules)
+    assert samples["u0/decoded.mel"].shape == samples["u0/natural.mel"].shape == (40, 80)
