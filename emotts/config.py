@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -35,11 +35,12 @@ class StrictModel(BaseModel):
     def load(cls: type[T], path: Path | str) -> T:
         """Reads a YAML file."""
         try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"cannot read {path}: {error.strerror}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
+            raise InputError(f"{path} is not valid YAML: {_first_problem(error)}") from None
+        values = {} if values is None else values
         if not isinstance(values, dict):
             raise InputError(f"{path} must hold a mapping of keys to values")
         return cls.parse(values, source=str(path))
@@ -47,6 +48,13 @@ class StrictModel(BaseModel):
     def dump(self) -> str:
         """The configuration as YAML, in the order of declaration."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _first_problem(error: Exception) -> str:
+    """What is wrong and in which line; the first line of the message alone names neither."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem} in line {error.problem_mark.line + 1}"
+    return str(error).splitlines()[0]
 
 
 def _explain(model: type[BaseModel], error: ValidationError) -> str:
@@ -64,7 +72,13 @@ def _explain(model: type[BaseModel], error: ValidationError) -> str:
 def _valid_names(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     for part in path:
         field = model.model_fields.get(str(part))
-        inner = getattr(field, "annotation", None)
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
+        if field is not None:
+            model = _model_in(field.annotation) or model
     return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model in an annotation such as `Inner`, `Inner | None` or `list[Inner]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -31,8 +31,8 @@ from emotts.voice.voice import Voice
 
 __all__ = ["EmoTTS", "Speech"]
 
-SEAM_PAUSE = 8.0
-"""Natural length, in tokens, of the pause at the end of a segment that another follows."""
+SENTENCE_PAUSE = 8.0
+"""Natural length, in tokens, of the pause at the end of a sentence that another segment follows."""
 
 _FADE_SAMPLES = 120
 """5 ms at both sides of a seam between segments, which lies in a pause."""
@@ -46,7 +46,7 @@ class _Line:
     voice: Voice
     emotion: Emotion
     seed: int
-    phonemes: list[Phonemes]
+    phonemes: Sequence[Phonemes]
     plans: list[tuple[int, ...]]
     samples: int
 
@@ -192,12 +192,13 @@ class EmoTTS:
         emotion, voice = _emotion(row["emotion"]), self.voice(row["voice"])
         with clock.stage("text"):
             phonemizer = _phonemizer(row["language"] or self.model.config.languages[0])
-            phonemes = _phonemize(phonemizer, text, whole=row["plan"] is not None)
+            pieces = _phonemize(phonemizer, text, whole=row["plan"] is not None)
+            phonemes = [part for _, part in pieces]
         with clock.stage("duration"):
             if row["plan"] is not None:
                 plans = _check_plan(row["plan"], phonemes[0])
             else:
-                plans = self._plan(phonemes, voice, emotion, row)
+                plans = self._plan(pieces, voice, emotion, row)
         samples = SAMPLES_PER_TOKEN * sum(map(sum, plans))
         if row["duration"] is not None:
             samples = seconds_to_samples(row["duration"])
@@ -205,14 +206,15 @@ class EmoTTS:
         return _Line(text, voice, emotion, seed, phonemes, plans, samples)
 
     def _plan(
-        self, phonemes: Sequence[Phonemes], voice: Voice, emotion: Emotion, row: Mapping[str, Any]
+        self, pieces: Sequence[tuple[str, Phonemes]], voice: Voice, emotion: Emotion, row: Mapping[str, Any]
     ) -> list[tuple[int, ...]]:
         """Durations of each segment; a requested length is shared by all phonemes of all segments."""
         natural: list[float] = []
-        for number, part in enumerate(phonemes):
+        phonemes = [part for _, part in pieces]
+        for number, (text, part) in enumerate(pieces):
             durations = self.model.components["duration"].predict(part.ids, voice.embedding, emotion.tensor())
-            if number < len(phonemes) - 1:
-                durations[-1] = max(durations[-1], SEAM_PAUSE)
+            if number < len(pieces) - 1 and _ends_sentence(text):
+                durations[-1] = max(durations[-1], SENTENCE_PAUSE)
             natural += durations
         symbols = [symbol for part in phonemes for symbol in part.symbols]
         total = wanted_tokens(row, sum(natural))
@@ -281,21 +283,24 @@ def _phonemizer(language: str) -> Phonemizer:
     return Phonemizer(language)
 
 
-def _phonemize(phonemizer: Phonemizer, text: str, whole: bool) -> list[Phonemes]:
-    """Phonemes of each segment of a text; segments with nothing to say are left out."""
-    if whole:
-        return [phonemizer.phonemize(text)]
-    pieces = split_text(text)
+def _ends_sentence(piece: str) -> bool:
+    """Whether a piece of a text was cut at the end of a sentence, not inside of one."""
+    return piece.rstrip("\"'”’»)]）」』 \n")[-1:] in tuple(".?!…。！？｡")
+
+
+def _phonemize(phonemizer: Phonemizer, text: str, whole: bool) -> list[tuple[str, Phonemes]]:
+    """Text and phonemes of each segment; segments with nothing to say are left out."""
+    pieces = [] if whole else split_text(text)
     if len(pieces) < 2:
-        return [phonemizer.phonemize(text)]
+        return [(text, phonemizer.phonemize(text))]
     found = []
     for piece in pieces:
         try:
-            found.append(phonemizer.phonemize(piece))
+            found.append((piece, phonemizer.phonemize(piece)))
         except InputError:
             # A line of dashes between two chapters is no fault of the text, unless there is nothing else.
             continue
-    return found or [phonemizer.phonemize(text)]
+    return found or [(text, phonemizer.phonemize(text))]
 
 
 def _check_plan(plan: TimingPlan, phonemes: Phonemes) -> list[tuple[int, ...]]:

@@ -1,6 +1,8 @@
-"""Run the stages of a recipe: `python recipes/run.py --config FILE --exp FOLDER [--stage N --stop-stage M]`.
+"""Run the stages of a recipe.
 
-Exit status: 0 done, 2 bad input (one line says what), 3 a training that stopped early and waits to be resumed.
+`python recipes/run.py --config FILE --exp FOLDER [--stage 4] [--stop-stage lm]`
+
+Exit status: 0 done, 2 bad input (one line says what), 3 a training stopped early and can be resumed.
 """
 
 from __future__ import annotations
@@ -9,10 +11,14 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from emotts.errors import EmottsError, InputError
+
+if TYPE_CHECKING:
+    from emotts.train.recipe import CorpusConfig
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,12 +31,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--corpora-root", type=Path, metavar="FOLDER", help="take each corpus NAME from FOLDER/NAME"
     )
-    parser.add_argument(
-        "--corpus", action="append", default=[], metavar="NAME=FOLDER", help="corpus as published (repeatable)"
-    )
-    parser.add_argument(
-        "--data", action="append", default=[], metavar="NAME=FOLDER", help="existing data directory (repeatable)"
-    )
+    pairs = {"action": "append", "default": [], "metavar": "NAME=FOLDER"}
+    parser.add_argument("--corpus", help="corpus as published (repeatable)", **pairs)
+    parser.add_argument("--data", help="existing data directory (repeatable)", **pairs)
     parser.add_argument("--jobs", type=int, help="processes of the stages that are not trainings")
     parser.add_argument("--stage", default="1", help="first stage, by number or name")
     parser.add_argument("--stop-stage", help="last stage, by number or name; the last of all if left out")
@@ -51,13 +54,15 @@ def run(options: argparse.Namespace) -> None:
 
     if options.list:
         for number, stage in enumerate(STAGES, start=1):
-            sys.stdout.write(f"{number:2d} {stage.name}\n")
+            sys.stdout.write(f"{number} {stage.name}{' training' if stage.training else ''}\n")
         return
     if options.config is None or options.exp is None:
         raise InputError("give a recipe with --config and a folder with --exp")
     recipe = RecipeConfig.load(options.config)
-    paths = {} if options.corpora_root is None else _in_root(options.corpora_root, recipe.corpora)
-    recipe = recipe.with_sources({**paths, **_pairs("--corpus", options.corpus)}, _pairs("--data", options.data))
+    data = _pairs("--data", options.data)
+    paths = {} if options.corpora_root is None else _in_root(options.corpora_root, recipe.corpora, data)
+    recipe = recipe.with_sources({**paths, **_pairs("--corpus", options.corpus)}, data)
+    recipe = recipe.without_absent(options.exp)
     if options.jobs is not None:
         if options.jobs < 1:
             raise InputError(f"--jobs must be at least 1, not {options.jobs}")
@@ -67,11 +72,12 @@ def run(options: argparse.Namespace) -> None:
     run_stages(Run(recipe, options.exp), first, last, options.force, _tell)
 
 
-def _in_root(root: Path, corpora: dict) -> dict[str, Path]:
+def _in_root(root: Path, corpora: Mapping[str, CorpusConfig], data: Mapping[str, Path]) -> dict[str, Path]:
     """Folder of each corpus that needs one: not of those that have a data directory already."""
     if not root.is_dir():
         raise InputError(f"--corpora-root {root}: no such folder")
-    return {name: root / name for name, config in corpora.items() if config.data is None}
+    wanted = [name for name, config in corpora.items() if config.data is None and name not in data]
+    return {name: root / name for name in wanted if (root / name).is_dir() or not corpora[name].optional}
 
 
 def _pairs(option: str, values: Sequence[str]) -> dict[str, Path]:

@@ -150,6 +150,12 @@ def test_a_long_text_is_spoken_in_segments_of_an_exact_sum(tiny_tts: EmoTTS) -> 
     assert natural.alignment[-1][2] == pytest.approx(natural.duration)
 
 
+def test_sentences_are_parted_by_a_pause(tiny_tts: EmoTTS) -> None:
+    speech = tiny_tts.synthesize("This is one. This is two.", seed=0)
+    (_, _, end), (_, start, _) = speech.word_timings[2:4]
+    assert 0.3 <= start - end <= 0.6
+
+
 def test_cost_grows_linearly(tiny_tts: EmoTTS) -> None:
     lengths = [len(tiny_tts.synthesize(" ".join([LONG] * n), seed=0).tokens) for n in (1, 2)]
     assert lengths[1] == pytest.approx(2 * lengths[0], rel=0.05)

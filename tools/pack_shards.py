@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("directory", type=Path, help="data directory")
     parser.add_argument("output", type=Path, help="folder of the shards")
     parser.add_argument("--corpus", help="name of the corpus; the directory's name if left out")
-    parser.add_argument("--features", type=Path, help="measurements; made beside the shards if they are missing")
+    parser.add_argument("--features", type=Path, help="measurements; made if they are missing")
     parser.add_argument("--jobs", type=int, default=1, help="processes that measure")
     options = parser.parse_args(arguments)
     from emotts.data.pack import extract_features, pack

@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
   esac
   _name=$(printf '%s' "${_name#--}" | tr - _)
   case "$_name" in
-    '' | *[!A-Za-z0-9_]* | [0-9]* | _*) echo "error: $1 is no option; see --help" >&2; exit 2 ;;
+    '' | *[!a-z0-9_]* | [0-9]* | _*) echo "error: $1 is no option; see --help" >&2; exit 2 ;;
   esac
   if ! eval "[ \"\${$_name+set}\" = set ]"; then
     echo "error: unknown option $1; see --help" >&2

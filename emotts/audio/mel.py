@@ -30,7 +30,7 @@ def stft_frames(waveform: Tensor, window: Tensor, hop_length: int = HOP_LENGTH) 
     samples = waveform.shape[-1]
     frames = -(-samples // hop_length)
     side = (size - hop_length) // 2
-    padded = nn.functional.pad(waveform, (side, side + frames * hop_length - samples))
+    padded = nn.functional.pad(waveform, (side, frames * hop_length - samples + size - hop_length - side))
     return torch.fft.rfft(padded.unfold(-1, size, hop_length) * window, dim=-1)
 
 
@@ -43,7 +43,6 @@ class LogMel(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters).T.contiguous(), persistent=False)
         self.register_buffer("window", torch.hann_window(WINDOW_LENGTH), persistent=False)
 
-    @torch.autocast("cpu", enabled=False)
     def forward(self, waveform: Tensor) -> Tensor:
         """Analyses a waveform.
 
@@ -54,4 +53,5 @@ class LogMel(nn.Module):
             shape (batch, ceil(samples / HOP_LENGTH), MEL_BINS).
         """
         magnitude = stft_frames(waveform.float(), self.window).abs()
-        return (magnitude @ self.filters).clamp_min(LOG_FLOOR).log()
+        with torch.autocast(waveform.device.type, enabled=False):
+            return (magnitude @ self.filters).clamp_min(LOG_FLOOR).log()

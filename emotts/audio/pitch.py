@@ -22,6 +22,7 @@ F0_CEILING = 650.0
 
 _RATE = 12_000
 _CANDIDATES = 6
+_UPSAMPLING = 2  # of lags: a bright voice's sharp peaks lie between samples and would lose to subharmonics
 _SILENCE_THRESHOLD = 0.08
 _VOICING_THRESHOLD = 0.45
 _OCTAVE_COST = 0.01
@@ -62,17 +63,18 @@ def _candidates(windows: Tensor, global_peak: float) -> tuple[Tensor, Tensor]:
     hann = torch.hann_window(size)
     r = _autocorrelation((windows - windows.mean(dim=1, keepdim=True)) * hann)
     r = r / _autocorrelation(hann[None]).clamp_min(1e-6)
-    low, high = int(_RATE / F0_CEILING), int(_RATE / F0_FLOOR) + 1
+    rate = _UPSAMPLING * _RATE
+    low, high = int(rate / F0_CEILING), int(rate / F0_FLOOR) + 1
     left, middle, right = r[:, low - 1 : high - 1], r[:, low:high], r[:, low + 1 : high + 1]
     curvature = (2 * middle - left - right).clamp_min(1e-6)
     offset = (0.5 * (right - left) / curvature).clamp(-0.5, 0.5)
     height = (middle + 0.25 * (right - left) * offset).clamp(max=1.0)
     lags = torch.arange(low, high) + offset
     peak = (middle > left) & (middle >= right) & (middle > 0.5 * _VOICING_THRESHOLD)
-    strength = height - _OCTAVE_COST * torch.log2(F0_FLOOR * lags / _RATE)
+    strength = height - _OCTAVE_COST * torch.log2(F0_FLOOR * lags / rate)
     strength = torch.where(peak, strength, torch.full_like(strength, -10.0))
     best, index = strength.topk(_CANDIDATES, dim=1)
-    frequency = (_RATE / lags).gather(1, index)
+    frequency = (rate / lags).gather(1, index)
     relative = local_peak / max(global_peak, 1e-6)
     unvoiced = _VOICING_THRESHOLD + (
         2.0 - relative / (_SILENCE_THRESHOLD / (1 + _VOICING_THRESHOLD))
@@ -82,8 +84,10 @@ def _candidates(windows: Tensor, global_peak: float) -> tuple[Tensor, Tensor]:
 
 
 def _autocorrelation(windows: Tensor) -> Tensor:
-    spectrum = torch.fft.rfft(windows, n=2 * windows.shape[1])
-    r = torch.fft.irfft(spectrum.abs().square())[:, : windows.shape[1]]
+    """Normalised autocorrelation at lags of 1 / (_UPSAMPLING * _RATE) seconds."""
+    size = windows.shape[1]
+    spectrum = torch.fft.rfft(windows, n=2 * size)
+    r = torch.fft.irfft(spectrum.abs().square(), n=2 * size * _UPSAMPLING)[:, : size * _UPSAMPLING]
     return r / r[:, :1].clamp_min(1e-9)
 
 

@@ -73,10 +73,13 @@ def measure(samples: np.ndarray) -> RecordingFeatures:
         samples: shape (samples,), float32 at `SAMPLE_RATE`.
 
     Raises:
-        AudioError: silent, or shorter than one token.
+        AudioError: silent, shorter than one token, or with samples that are not finite.
     """
-    if len(samples) < SAMPLES_PER_TOKEN or float(np.abs(samples).max(initial=0.0)) < 1e-4:
+    peak = float(np.abs(samples).max(initial=0.0))
+    if len(samples) < SAMPLES_PER_TOKEN or peak < 1e-4:
         raise AudioError("the recording is silent or shorter than 40 ms")
+    if not np.isfinite(peak):
+        raise AudioError("the recording holds samples that are not finite numbers")
     _, (first, last) = librosa.effects.trim(samples, top_db=TRIM_DECIBELS, frame_length=960, hop_length=240)
     margin = round(TRIM_MARGIN * SAMPLE_RATE)
     start, end = max(0, int(first) - margin), min(len(samples), int(last) + margin)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import soundfile
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -54,7 +55,7 @@ def extract_features(data_dir: Path, output: Path, jobs: int = 1) -> int:
     """
     records = list(DataDir.load(data_dir))
     if jobs > 1:
-        with ProcessPoolExecutor(jobs) as pool:
+        with ProcessPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             results = list(pool.map(_measure_record, records, chunksize=16))
     else:
         results = [_measure_record(record) for record in records]
@@ -73,8 +74,6 @@ def extract_features(data_dir: Path, output: Path, jobs: int = 1) -> int:
 
 def load_features(path: Path) -> dict[str, RecordingFeatures]:
     """Reads what `extract_features` wrote."""
-    from safetensors import safe_open
-
     with safe_open(path, "pt") as file:
         scalars = json.loads(file.metadata()["scalars"])
     tracks = load_file(path)
@@ -85,7 +84,6 @@ def load_features(path: Path) -> dict[str, RecordingFeatures]:
 
 
 def _measure_record(record: Record) -> RecordingFeatures | None:
-    torch.set_num_threads(1)
     try:
         return measure(decode(record.audio, *_limits(record)))
     except AudioError:
@@ -110,7 +108,7 @@ def pack(data_dir: Path, features: Path, output: Path, corpus: str) -> int:
             utterance = _utterance(record, measured[record.id], speakers[record.speaker], corpus)
             utterance.language, utterance.phonemes = language, list(spoken.ids)
             writer.add(utterance, _audio_bytes(record), measured[record.id].f0)
-    writer.flush()
+    writer.close()
     return len(records)
 
 

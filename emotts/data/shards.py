@@ -7,13 +7,15 @@ training node needs; it is decoded once into memory-mapped arrays beside the sha
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -26,7 +28,7 @@ from torch import Tensor
 
 from emotts.audio.mel import LogMel
 from emotts.data.features import decode
-from emotts.errors import DataError
+from emotts.errors import AudioError, DataError
 from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS, SAMPLES_PER_TOKEN
 
 SHARD_BYTES = 48 * 2**20
@@ -77,7 +79,12 @@ class Utterance:
 
 
 class ShardWriter:
-    """Writes shards of about `SHARD_BYTES` into a folder, each under a temporary name first."""
+    """Writes shards of about `SHARD_BYTES` into a folder, each under a temporary name first.
+
+    Args:
+        directory: folder of shards; made if it is missing.
+        prefix: beginning of the shards' names; shards of other prefixes are left alone.
+    """
 
     def __init__(self, directory: Path | str, prefix: str) -> None:
         self.directory = Path(directory)
@@ -109,6 +116,14 @@ class ShardWriter:
         self._tensors, self._records, self._bytes = {}, [], 0
         self._count += 1
 
+    def close(self) -> None:
+        """Closes the open shard, and removes shards that an earlier, longer writing left behind."""
+        self.flush()
+        for path in self.directory.glob("*.safetensors"):
+            match = re.fullmatch(re.escape(self.prefix) + r"-(\d{3,})", path.stem)
+            if match and int(match[1]) >= self._count:
+                path.unlink()
+
 
 def read_shard(path: Path) -> Iterator[tuple[Utterance, bytes, Tensor]]:
     """Yields (record, compressed audio, F0) of one shard.
@@ -122,7 +137,7 @@ def read_shard(path: Path) -> Iterator[tuple[Utterance, bytes, Tensor]]:
             for index, record in enumerate(records):
                 audio = shard.get_tensor(f"{index}/audio").numpy().tobytes()
                 yield Utterance(**record), audio, shard.get_tensor(f"{index}/f0").float()
-    except (SafetensorError, KeyError, OSError, TypeError) as error:
+    except (SafetensorError, KeyError, OSError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a shard of this version: {error}") from None
 
 
@@ -135,6 +150,9 @@ class Corpus:
         alignments: file of aligned plans (utterance id to durations), or None.
         embeddings: file of voice embeddings (utterance id to vector), or None.
         splits: keep these splits only; all when left out.
+
+    Raises:
+        DataError: no shards, a file that cannot be read, or aligned plans of other recordings.
     """
 
     def __init__(
@@ -161,10 +179,9 @@ class Corpus:
         kept = [i for i, record in enumerate(records) if splits is None or record.split in splits]
         self.utterances = [records[i] for i in kept]
         self._offsets = [int(offsets[i]) for i in kept]
-        for utterance in self.utterances:
-            if plans is not None:
-                plan = plans.get(utterance.id)
-                utterance.durations = None if plan is None else plan.tolist()
+        if plans is not None:
+            for utterance in self.utterances:
+                utterance.durations = _plan_of(utterance, plans)
         self._by_speaker: dict[str, list[int]] = {}
         for i, utterance in enumerate(self.utterances):
             self._by_speaker.setdefault(utterance.speaker, []).append(i)
@@ -228,26 +245,62 @@ def _load_side_file(path: Path | str | None) -> dict[str, Tensor] | None:
         raise DataError(f"cannot read {path}: {error}") from None
 
 
+def _plan_of(utterance: Utterance, plans: dict[str, Tensor]) -> list[int] | None:
+    plan = plans[utterance.id].tolist() if utterance.id in plans else None
+    if plan is not None and (sum(plan) != utterance.tokens or len(plan) != len(utterance.phonemes)):
+        raise DataError(
+            f"the aligned plan of {utterance.id} has {len(plan)} phonemes and {sum(plan)} tokens, the "
+            f"shards say {len(utterance.phonemes)} and {utterance.tokens}: run the alignment stage again"
+        )
+    return plan
+
+
 def build_cache(directory: Path) -> Path:
-    """Decodes a folder of shards into memory-mapped arrays, once; returns their folder."""
+    """Decodes a folder of shards into memory-mapped arrays, once; returns their folder.
+
+    Several processes may ask at the same time: one builds, the others wait for it.
+
+    Raises:
+        DataError: no shards, or one that cannot be read.
+    """
     shards = sorted(directory.glob("*.safetensors"))
     if not shards:
         raise DataError(f"{directory} holds no shards (*.safetensors)")
-    fingerprint = [[shard.name, shard.stat().st_size] for shard in shards]
     cache = directory / "cache"
-    index = cache / "index.json"
-    if index.exists():
-        known = json.loads(index.read_text())
-        if known["version"] == CACHE_VERSION and known["shards"] == fingerprint:
-            return cache
-    # Built under a name of its own, so that two processes cannot write into each other's arrays.
-    building = Path(tempfile.mkdtemp(prefix="cache.", dir=directory))
-    records = _decode_all(shards, building)
-    content = {"version": CACHE_VERSION, "shards": fingerprint, "utterances": records}
-    (building / "index.json").write_text(json.dumps(content))
-    shutil.rmtree(cache, ignore_errors=True)
-    building.rename(cache)
+    if _is_current(cache, shards):
+        return cache
+    with _locked(directory / "cache.lock"):
+        if not _is_current(cache, shards):
+            building = directory / "cache.partial"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            records = _decode_all(shards, building)
+            content = {"version": CACHE_VERSION, "shards": _fingerprint(shards), "utterances": records}
+            (building / "index.json").write_text(json.dumps(content))
+            shutil.rmtree(cache, ignore_errors=True)
+            building.rename(cache)
     return cache
+
+
+def _fingerprint(shards: list[Path]) -> list[list]:
+    return [[shard.name, shard.stat().st_size] for shard in shards]
+
+
+def _is_current(cache: Path, shards: list[Path]) -> bool:
+    index = cache / "index.json"
+    # Labels can change while the size stays, so the cache must also be younger than every shard.
+    if not index.exists() or index.stat().st_mtime < max(shard.stat().st_mtime for shard in shards):
+        return False
+    known = json.loads(index.read_text())
+    return known["version"] == CACHE_VERSION and known["shards"] == _fingerprint(shards)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Holds a file lock, which the system frees even if the process is killed."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _decode_all(shards: list[Path], cache: Path) -> list[dict]:
@@ -275,7 +328,10 @@ def _decode_all(shards: list[Path], cache: Path) -> list[dict]:
 
 def _decode_item(utterance: Utterance, encoded: bytes, log_mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
     """Waveform (int16) and log-mel (float16) of one item, exactly as long as its tokens say."""
-    samples = decode(io.BytesIO(encoded))
+    try:
+        samples = decode(io.BytesIO(encoded))
+    except AudioError as error:
+        raise DataError(f"the audio of {utterance.id} cannot be decoded: {error}") from None
     length = utterance.tokens * SAMPLES_PER_TOKEN
     samples = samples[utterance.start : utterance.start + length] * utterance.gain
     samples = np.pad(samples, (0, length - len(samples))).clip(-1.0, 1.0)

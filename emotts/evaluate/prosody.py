@@ -18,7 +18,7 @@ F0_FLOOR, F0_CEILING = 60.0, 600.0
 """Hz between which pitch is looked for."""
 
 ACTIVE_DECIBELS = 30.0
-"""Frames within this distance of the loud ones (95th percentile) are speech."""
+"""Frames within this distance of the loud ones (95th percentile) are speech, fewer in a noisy recording."""
 
 _PERIOD = 0.005
 _HOP = 160
@@ -27,7 +27,8 @@ _LONGEST_CLOSURE = 0.15
 _MIN_VOICED = 5
 _D4C_THRESHOLD = 0.85
 _LOWEST, _HIGHEST = 0.65, 2.0
-_NOISE_SHARE = 0.35
+_NOISE_SHARE = 0.65
+_LEAST_REACH = 15.0
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def measure_prosody(waveform: np.ndarray, phonemes: int | None = None) -> Prosod
     samples = np.asarray(waveform, np.float64)
     level = _frame_levels(samples)
     noise, loud = np.percentile(level, [5, 95])
-    # A quiet recording's background is less than 30 dB away.
-    active = level > max(loud - ACTIVE_DECIBELS, noise + _NOISE_SHARE * (loud - noise))
+    # The background of a quiet recording is less than 30 dB away; one without pauses has no background.
+    reach = min(max(_NOISE_SHARE * (loud - noise), _LEAST_REACH), ACTIVE_DECIBELS)
+    active = level > loud - reach
     active |= level >= loud
     power = np.mean(10 ** (level[active] / 10))
     seconds = float(_close_gaps(active).sum()) * _HOP / PROSODY_RATE

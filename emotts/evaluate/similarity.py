@@ -2,14 +2,14 @@
 
 Two independent encoders:
 
-* `GE2EEncoder`: an LSTM trained for speaker verification on 8,600 speakers (Wan et al., "Generalized
-  end-to-end loss for speaker verification", ICASSP 2018), whose weights are inside the Resemblyzer wheel. Only
-  that file is read: `pip install --no-deps resemblyzer` is enough, without its compiled dependencies.
+* `GE2EEncoder`: an LSTM trained to verify speakers on LibriSpeech and VoxCeleb (Wan et al., "Generalized
+  end-to-end loss for speaker verification", ICASSP 2018), whose weights are inside the Resemblyzer wheel.
+  Only that file is read: `pip install --no-deps resemblyzer` is enough, without its compiled dependencies.
 * `ClassicalEncoder`: mean and deviation of cepstra and of log F0. It needs nothing, and is weak: it hears the
   microphone and the mood as much as the speaker. Trust it only for gross failures.
 
-A cosine means nothing by itself, so every comparison comes with the same-speaker and the other-speaker cosine of
-natural recordings.
+A cosine means nothing by itself, so every comparison comes with the same-speaker and the other-speaker
+cosine of natural recordings.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from emotts.errors import MissingDependencyError
+from emotts.timebase import SAMPLE_RATE
 
 SIMILARITY_RATE = 16_000
 """Samples a second of what the encoders hear."""
@@ -66,7 +67,9 @@ class GE2EEncoder:
         self._lstm = torch.nn.LSTM(_MELS, _HIDDEN, _LAYERS, batch_first=True)
         self._linear = torch.nn.Linear(_HIDDEN, _HIDDEN)
         for module, prefix in ((self._lstm, "lstm."), (self._linear, "linear.")):
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
             module.eval()
 
     def embed(self, waveform: np.ndarray) -> np.ndarray:
@@ -101,7 +104,9 @@ class ClassicalEncoder:
         Args:
             recordings: speaker -> recordings (samples,).
         """
-        groups = [np.stack([self._statistics(x) for x in group]) for group in recordings.values() if len(group)]
+        groups = [
+            np.stack([self._statistics(x) for x in group]) for group in recordings.values() if len(group)
+        ]
         if groups:
             self._mean = np.mean([group.mean(axis=0) for group in groups], axis=0)
             within = np.concatenate([group - group.mean(axis=0) for group in groups])
@@ -114,13 +119,15 @@ class ClassicalEncoder:
 
     def _statistics(self, waveform: np.ndarray) -> np.ndarray:
         import librosa
+        import torch
 
-        from emotts.evaluate.prosody import track_f0
+        from emotts.audio.io import resample
+        from emotts.audio.pitch import extract_f0
 
         speech = active_speech(waveform)
         # The first coefficient is loudness, which is no property of a speaker.
         cepstra = librosa.feature.mfcc(y=speech, sr=SIMILARITY_RATE, n_mfcc=_CEPSTRA + 1)[1:]
-        f0 = track_f0(speech)
+        f0 = extract_f0(resample(torch.from_numpy(speech), SIMILARITY_RATE, SAMPLE_RATE)).numpy()
         pitch = np.log(f0[f0 > 0]) if (f0 > 0).any() else np.log([150.0])
         return np.concatenate([cepstra.mean(1), [pitch.mean()], cepstra.std(1), [pitch.std()]])
 
@@ -132,8 +139,8 @@ class Similarity:
     Attributes:
         encoder: which encoder was asked.
         synthesised: of the synthesised files.
-        same: of the voice's other natural recordings: the most that can be hoped for. NaN where the voice has one.
-        other: of other speakers' natural recordings: what a wrong voice would get. NaN where there are none.
+        same: of the voice's other natural recordings, the most to hope for; NaN where it has only one.
+        other: of other speakers' natural recordings, what a wrong voice gets; NaN where there are none.
     """
 
     encoder: str
@@ -150,8 +157,8 @@ def compare_voices(
 ) -> Similarity:
     """Similarity of one voice's files to its natural recordings.
 
-    Each file is compared with the centroid of the natural recordings of other sentences (of the same one where
-    there is no other), so that natural and synthesised files meet the same test.
+    Each file is compared with the centroid of the natural recordings of other sentences (of the same one
+    where there is no other), so that natural and synthesised files meet the same test.
 
     Args:
         synthesised: sentence id -> embedding (dim,).
@@ -169,7 +176,9 @@ def compare_voices(
         return float(np.mean(cosines)) if cosines else float("nan")
 
     strangers = {f"other {number}": value for number, value in enumerate(others)}
-    return Similarity(encoder, mean_cosine(synthesised, True), mean_cosine(natural, False), mean_cosine(strangers, True))
+    return Similarity(
+        encoder, mean_cosine(synthesised, True), mean_cosine(natural, False), mean_cosine(strangers, True)
+    )
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,7 +7,9 @@ something only beside that of natural recordings of the same sentences.
 
 from __future__ import annotations
 
+import functools
 import re
+import tempfile
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -155,22 +157,17 @@ class Recognizer:
             raise InputError(
                 f"language model {language_model} does not exist; give an ARPA file or {GENERAL!r}"
             )
-        self._pocketsphinx = optional_import("pocketsphinx")
+        optional_import("pocketsphinx")
         self.language_model = str(language_model)
         self._decoder: Decoder | None = None
 
     @property
     def decoder(self) -> Decoder:
-        """The decoder with pocketsphinx's own search settings, which did best in our trials."""
+        """The decoder; it takes a second or more to load, so the general one is shared."""
+        if self.language_model == GENERAL:
+            return _general_decoder()
         if self._decoder is None:
-            options = {} if self.language_model == GENERAL else {"lm": self.language_model}
-            try:
-                self._decoder = self._pocketsphinx.Decoder(
-                    samprate=RECOGNIZER_RATE, loglevel="FATAL", **options
-                )
-            except (RuntimeError, ValueError) as error:
-                reason = str(error).strip() or "it is not a valid ARPA file"
-                raise InputError(f"cannot use the language model {self.language_model}: {reason}") from None
+            self._decoder = _domain_decoder(Path(self.language_model))
         return self._decoder
 
     def recognize(self, waveform: np.ndarray) -> str:
@@ -179,11 +176,13 @@ class Recognizer:
         Args:
             waveform: shape (samples,), float in [-1, 1] at `RECOGNIZER_RATE`.
         """
+        if not np.any(waveform):  # it would hear a short word even there
+            return ""
+        silence = np.zeros(round(_SILENCE_SECONDS * RECOGNIZER_RATE), np.int16)
+        samples = (np.clip(waveform, -1.0, 1.0) * 32767).astype(np.int16)
         decoder = self.decoder
         # Its running mean of the features would make a transcript depend on the order of the files.
         decoder.reinit_feat()
-        silence = np.zeros(round(_SILENCE_SECONDS * RECOGNIZER_RATE), np.int16)
-        samples = (np.clip(waveform, -1.0, 1.0) * 32767).astype(np.int16)
         decoder.start_utt()
         decoder.process_raw(np.concatenate([silence, samples, silence]).tobytes(), full_utt=True)
         decoder.end_utt()
@@ -206,3 +205,42 @@ class Recognizer:
         model = decoder.get_lm(decoder.current_search())
         words = {word for text in texts for word in to_words(text)}
         return sorted(w for w in words if decoder.lookup_word(w) is None or model.prob([w]) < _LOG_ZERO)
+
+
+@functools.cache
+def _general_decoder() -> Decoder:
+    """Pocketsphinx with its own models and search settings, which did best in our trials."""
+    return optional_import("pocketsphinx").Decoder(samprate=RECOGNIZER_RATE, loglevel="FATAL")
+
+
+def _domain_decoder(model: Path) -> Decoder:
+    """The same with another language model, and of the dictionary only its words.
+
+    With the whole dictionary a small model takes ten times as long to load.
+    """
+    pocketsphinx = optional_import("pocketsphinx")
+    words = _unigrams(model)
+    dictionary = Path(pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"))
+    with tempfile.TemporaryDirectory() as folder:
+        small = Path(folder) / "words.dict"
+        with dictionary.open(encoding="utf-8") as source, small.open("w", encoding="utf-8") as target:
+            # A second pronunciation of a word is written word(2).
+            target.writelines(line for line in source if line.split(maxsplit=1)[0].partition("(")[0] in words)
+        try:
+            return pocketsphinx.Decoder(
+                samprate=RECOGNIZER_RATE, loglevel="FATAL", lm=str(model), dict=str(small)
+            )
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"cannot use the language model {model}: {str(error).strip()}") from None
+
+
+def _unigrams(model: Path) -> set[str]:
+    try:
+        content = model.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        content = ""
+    _, found, section = content.partition("\\1-grams:")
+    if not found:
+        raise InputError(f"cannot use the language model {model}: it is not an ARPA file")
+    lines = section.partition("\\")[0].splitlines()
+    return {line.split()[1] for line in lines if len(line.split()) > 1}

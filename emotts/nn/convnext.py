@@ -17,6 +17,9 @@ class ConvNeXtBlock(nn.Module):
             (adaptive normalisation), or None.
         causal: look only at the past.
         layer_scale: initial gain of the residual branch.
+
+    Raises:
+        ValueError: an even kernel that is not causal, which would change the length.
     """
 
     def __init__(
@@ -29,6 +32,8 @@ class ConvNeXtBlock(nn.Module):
         layer_scale: float = 0.3,
     ) -> None:
         super().__init__()
+        if kernel_size % 2 == 0 and not causal:
+            raise ValueError(f"kernel_size {kernel_size} must be odd")
         self.left = kernel_size - 1 if causal else kernel_size // 2
         self.right = 0 if causal else kernel_size // 2
         self.depthwise = nn.Conv1d(dim, dim, kernel_size, groups=dim)

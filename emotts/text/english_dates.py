@@ -7,7 +7,7 @@ import re
 from emotts.text.numbers import cardinal, decade, digits, ordinal, year
 
 _MONTHS = (
-    "January February March April May June July August September October November December".split()
+    str.split("January February March April May June July August September October November December")
 )  # fmt: skip
 _MONTH = r"(Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"  # noqa: E501
 _END = r"(?![\w/]|[.,:-]\d)"
@@ -15,36 +15,47 @@ _YEAR = r"([12]\d{3})"
 
 _ISO = re.compile(rf"(?<![\w/.-]){_YEAR}-(\d{{2}})-(\d{{2}})(?:T(?=\d\d:))?(?![\w-])")
 _SLASHED = re.compile(r"(?<![\w/.-])(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-]|\.\d)")
+_DAY_ONLY = re.compile(r"(?<=\b[Oo]n )(\d{1,2})/(\d{1,2})(?![\w/-]|\.\d)")
 _MONTH_DAY = re.compile(
     rf"\b{_MONTH}\b\.?\s(\d{{1,2}})(?:st|nd|rd|th)?(?:\s?(?:-|to)\s?(\d{{1,2}})(?:st|nd|rd|th)?)?{_END}(?:,?\s{_YEAR}{_END})?"
 )
 _DAY_MONTH = re.compile(
-    rf"(?<![\w.,:/$£€-])(the\s)?(\d{{1,2}})(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}\b\.?(?:,?\s{_YEAR}{_END})?",
+    rf"(?<![\w.,:/$£€-])([Tt]he\s)?(\d{{1,2}})(?:st|nd|rd|th)?\s(?:of\s)?{_MONTH}\b\.?(?:,?\s{_YEAR}{_END})?",
 )
 _MONTH_YEAR = re.compile(rf"\b{_MONTH}\b\.?(,?)\s{_YEAR}{_END}")
 _DECADE = re.compile(r"(?<![\w.,$£€])(?:'(\d0)|([12]\d\d0|[2-9]0))'?s\b")
 _SHORT_YEAR = re.compile(r"(?<!\w)'(\d\d)(?![\w'])")
 _BARE_YEAR = re.compile(r"(?<![\w.,/:$£€#+-])(1[1-9]\d\d|20\d\d)('s)?(?![\w/%°:]|[.,-]\d)(\s+[a-z]+)?")
 _YEAR_RANGE = re.compile(rf"(?<![\w.,/$£€+-]){_YEAR}\s?-\s?({_YEAR}|\d\d){_END}(?!-)")
-_NAMED_YEAR = re.compile(r"\b([Ii]n|[Ss]ince|[Bb]y|[Uu]ntil|[Yy]ear|[Aa]round|AD)\s(10\d\d)(?![\w/%°:]|[.,-]\d)")
-_CLOCK = re.compile(
-    r"(?<![\w:.,/])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?:\s?([ap])(?:m\b|\.\s?m\b(\.?)))?(?![:\d])", re.I
+_NAMED_YEAR = re.compile(
+    r"\b([Ii]n|[Ss]ince|[Bb]y|[Uu]ntil|[Yy]ear|[Aa]round|AD)\s(10\d\d)(?![\w/%°:]|[.,-]\d)"
 )
+_CLOCK = re.compile(
+    r"(?<![\w:.,/])([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?(?:\s?([ap])(?:m\b|\.\s?m\b(\.?)))?(?![:\d])",
+    re.I,
+)
+_CLOCK_RANGE = re.compile(r"(?<=\d:\d\d)\s?-\s?(?=\d{1,2}:\d\d)|(?<=[ap]m)\s?-\s?(?=\d)", re.I)
 _HOUR = re.compile(r"(?<![\w:.,/$£€])(1[0-2]|0?[1-9])\s?([ap])(?:m\b|\.\s?m\b(\.?))", re.I)
 _MERIDIEM = {"a": "A-M", "p": "P-M"}
 # Words after a four-digit number that end in s and yet count nothing.
-_NOT_COUNTED = frozenset("was is has as this its his us does goes says".split())
+_NOT_COUNTED = frozenset(str.split("was is has as this its his us does goes says"))
 
 
 def expand_dates(text: str, language: str = "en-us") -> str:
-    """Return the text with dates and years in words; ``5/6/2024`` is the sixth of May in ``en-us``, of June elsewhere."""
+    """Return the text with dates and years in words.
+
+    ``5/6/2024`` is the sixth of May in ``en-us``, the fifth of June elsewhere.
+    """
     text = _ISO.sub(lambda found: _date(found, found[1], found[2], found[3]), text)
     text = _SLASHED.sub(lambda found: _slashed(found, language), text)
+    text = _DAY_ONLY.sub(lambda found: _slashed_day(found, language), text)
     text = _DAY_MONTH.sub(_day_month, text)
     text = _MONTH_DAY.sub(_month_day, text)
     text = _MONTH_YEAR.sub(lambda found: f"{_month_name(found[1])}{found[2]} {year(int(found[3]))}", text)
     text = _DECADE.sub(lambda found: decade(int(found[1] or found[2])), text)
-    text = _SHORT_YEAR.sub(lambda found: digits(found[1], "oh") if found[1][0] == "0" else cardinal(int(found[1])), text)
+    text = _SHORT_YEAR.sub(
+        lambda found: digits(found[1], "oh") if found[1][0] == "0" else cardinal(int(found[1])), text
+    )
     text = _YEAR_RANGE.sub(_year_range, text)
     text = _NAMED_YEAR.sub(lambda found: f"{found[1]} {year(int(found[2]))}", text)
     return _BARE_YEAR.sub(_bare_year, text)
@@ -52,6 +63,7 @@ def expand_dates(text: str, language: str = "en-us") -> str:
 
 def expand_times(text: str) -> str:
     """Return the text with clock times in words (``15:05`` → ``"fifteen oh five"``)."""
+    text = _CLOCK_RANGE.sub(" to ", text)
     text = _CLOCK.sub(_clock, text)
 
     def hour(found: re.Match[str]) -> str:
@@ -85,6 +97,13 @@ def _slashed(found: re.Match[str], language: str) -> str:
     return _date(found, year_digits, month, day)
 
 
+def _slashed_day(found: re.Match[str], language: str) -> str:
+    month, day = (found[1], found[2]) if language in ("en", "en-us") else (found[2], found[1])
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
+        return found[0]
+    return f"{_MONTHS[int(month) - 1]} {ordinal(int(day))}"
+
+
 def _month_day(found: re.Match[str]) -> str:
     month, day, last, year_digits = found.groups()
     if not 1 <= int(day) <= 31:
@@ -95,10 +114,10 @@ def _month_day(found: re.Match[str]) -> str:
 
 
 def _day_month(found: re.Match[str]) -> str:
-    _, day, month, year_digits = found.groups()
+    article, day, month, year_digits = found.groups()
     if not 1 <= int(day) <= 31:
         return found[0]
-    words = f"the {ordinal(int(day))} of {_month_name(month)}"
+    words = f"{article or 'the '}{ordinal(int(day))} of {_month_name(month)}"
     return f"{words}, {year(int(year_digits))}" if year_digits else words
 
 

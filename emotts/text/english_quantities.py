@@ -12,9 +12,31 @@ _CURRENCIES: dict[str, tuple[str, str]] = {
     "₴": ("hryvnia", ""), "฿": ("baht", ""), "₿": ("bitcoin", ""),
 }  # fmt: skip
 _UNCHANGED = frozenset(("yen", "won", "baht"))
-_CODES = {"USD": "US dollar", "EUR": "euro", "GBP": "pound", "JPY": "yen", "CHF": "Swiss franc", "CAD": "Canadian dollar"}
-_COUNTRIES = {"US": "US ", "A": "Australian ", "AU": "Australian ", "C": "Canadian ", "CA": "Canadian ", "NZ": "New Zealand "}
-_SCALES = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion", "t": "trillion"}
+_CODES = {
+    "USD": "US dollar",
+    "EUR": "euro",
+    "GBP": "pound",
+    "JPY": "yen",
+    "CHF": "Swiss franc",
+    "CAD": "Canadian dollar",
+}
+_COUNTRIES = {
+    "US": "US ",
+    "A": "Australian ",
+    "AU": "Australian ",
+    "C": "Canadian ",
+    "CA": "Canadian ",
+    "NZ": "New Zealand ",
+}
+_SCALES = {
+    "k": "thousand",
+    "m": "million",
+    "mn": "million",
+    "b": "billion",
+    "bn": "billion",
+    "tn": "trillion",
+    "t": "trillion",
+}
 _SCALE = r"(?:\s?(hundred|thousand|million|billion|trillion|bn|mn|tn|[kKmMbB])\b)?"
 _SIGNS = "".join(_CURRENCIES)
 _THING = r"(?=[ -](?:bill|note|coin|check|cheque|deal|ticket|fine|fee|prize|reward|bet|tip|lawsuit|question|gift|budget|grant|loan)\b)"  # noqa: E501
@@ -27,22 +49,31 @@ _MONEY_AFTER = re.compile(rf"(?<![\w.,])(-?)({NUMBER}){_SCALE}\s?([{_SIGNS}¢]|(
 
 _UNITS: dict[str, str] = {
     "km": "kilometer", "m": "meter", "cm": "centimeter", "mm": "millimeter", "nm": "nanometer", "mi": "mile",
-    "ft": "foot", "yd": "yard", "yds": "yard", "kg": "kilogram", "g": "gram", "mg": "milligram", "lb": "pound",
+    "ft": "foot", "yd": "yard", "yds": "yard", "kg": "kilogram", "g": "gram", "mg": "milligram",
+    "lb": "pound",
     "lbs": "pound", "oz": "ounce", "l": "liter", "L": "liter", "ml": "milliliter", "mL": "milliliter",
-    "cl": "centiliter", "s": "second", "sec": "second", "secs": "second", "ms": "millisecond", "min": "minute",
+    "cl": "centiliter", "s": "second", "sec": "second", "secs": "second", "ms": "millisecond",
+    "min": "minute",
     "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour", "Hz": "hertz", "kHz": "kilohertz",
     "MHz": "megahertz", "GHz": "gigahertz", "KB": "kilobyte", "kB": "kilobyte", "MB": "megabyte",
-    "GB": "gigabyte", "TB": "terabyte", "W": "watt", "kW": "kilowatt", "MW": "megawatt", "kWh": "kilowatt hour",
-    "V": "volt", "mV": "millivolt", "dB": "decibel", "px": "pixel", "cal": "calorie", "kcal": "kilocalorie",
-    "mph": "mile per hour", "kph": "kilometer per hour", "km/h": "kilometer per hour", "m/s": "meter per second",
-    "fps": "frame per second", "rpm": "revolution per minute", "bpm": "beat per minute", "mpg": "mile per gallon",
+    "GB": "gigabyte", "TB": "terabyte", "W": "watt", "kW": "kilowatt", "MW": "megawatt",
+    "kWh": "kilowatt hour",
+    "V": "volt", "mV": "millivolt", "dB": "decibel",
+    "px": "pixel", "tsp": "teaspoon", "tbsp": "tablespoon",
+    "cal": "calorie", "kcal": "kilocalorie",
+    "mph": "mile per hour", "kph": "kilometer per hour", "km/h": "kilometer per hour",
+    "m/s": "meter per second",
+    "fps": "frame per second", "rpm": "revolution per minute", "bpm": "beat per minute",
+    "mpg": "mile per gallon",
     "kbps": "kilobit per second", "Mbps": "megabit per second", "sq ft": "square foot", "m^2": "square meter",
     "km^2": "square kilometer", "cm^2": "square centimeter", "ft^2": "square foot", "m^3": "cubic meter",
     "cm^3": "cubic centimeter", "°C": "degree Celsius", "°F": "degree Fahrenheit", "° C": "degree Celsius",
     "° F": "degree Fahrenheit", "°": "degree", "%": "percent", "‰": "per mille",
 }  # fmt: skip
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
-_QUANTITY = re.compile(rf"(?<![\w.])({NUMBER})(\s?|-)({_UNIT})(?![\w'^])(?:/(s|h|hr|day|week|month|year|kg|km|min)\b)?")
+_QUANTITY = re.compile(
+    rf"(?<![\w.])({NUMBER})(\s?|-)({_UNIT})(?![\w'^])(?:/(s|h|hr|day|week|month|year|kg|km|min)\b)?"
+)
 _FEET = re.compile(r"(?<![\w'])(\d{1,2})'\s?(\d{1,2})(?:\"|'')?(?!\w)")
 _FEET_ONLY = re.compile(r"(?<![\w'])(\d+)'(?=\s?(?:tall|long|wide|deep|high|x|by)\b)")
 
@@ -50,15 +81,25 @@ _PHONE = re.compile(
     r"(?<![\w.,-])(\+\d{1,3}[ .-]?)?(\(\d{2,5}\)\s?|\d{3}[ .-])(\d{3,4})[ .-](\d{4})(?![\w-]|\.\d)|"
     r"(?<![\w.,-])(\+\d{1,3}(?:[ .-]\d{2,5}){2,5})(?![\w-])"
 )
-_SHORT_PHONE = re.compile(r"(?:(?<=call )|(?<=dial )|(?<=phone )|(?<=Call )|(?<=Dial )|(?=555-))(\d{3})-(\d{4})(?![\w-])")
+_SHORT_PHONE = re.compile(
+    r"(?:(?<=call )|(?<=dial )|(?<=phone )|(?<=Call )|(?<=Dial )|(?=555-))(\d{3})-(\d{4})(?![\w-])"
+)
 _EMERGENCY = re.compile(r"\b([Cc]all(?:ed|ing)?|[Dd]ial(?:ed|ing|led|ling)?)\s(\d{3})(?![\w.,-])")
 _ZIP = re.compile(r"\b([A-Z]{2})\s(\d{5})(?:-(\d{4}))?(?![\w-])")
 _RANGE = re.compile(rf"(?<![\w.,/-])({NUMBER})\s?-\s?(?=({NUMBER})(?![\w-]*-\d))")
-_RATIO = re.compile(r"(?<![\w:.,])(\d+):(\d+)(?![\d:])")
+_RATIO = re.compile(r"(?<![\w:.,])(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)(?![\d:])")
+_INCHES = re.compile(r"\b((?:ft|feet|foot)\.?,?\s\d+)\sin\b\.?")
 _FRACTION = re.compile(r"(?<![\w./,-])(?:(\d+)\s(?:and\s)?)?(\d+)/(\d+)(?![\d/])(?:th|ths|rd|rds)?")
 _ORDINAL = re.compile(r"(?<![\w.])(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b", re.I)
-_FIXED = {"24/7": "twenty four seven", "9/11": "nine eleven", "50/50": "fifty fifty", "20/20": "twenty twenty"}
+_FIXED = {
+    "24/7": "twenty four seven",
+    "9/11": "nine eleven",
+    "50/50": "fifty fifty",
+    "20/20": "twenty twenty",
+}
 _NEGATIVE = re.compile(r"(?<![\w.)\]%°'\"])-\s?(?=[.\d])")
+_ROUGH_WORDS = {"10": "tens", "100": "hundreds", "1000": "thousands", "1,000": "thousands"}
+_ROUGH = re.compile(r"(?<![\w.,])(1,?0{1,3})s(?=\sof\b|[.,;!?]|$)")
 _VERSION = re.compile(r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w])")
 
 
@@ -67,12 +108,16 @@ def expand_quantities(text: str) -> str:
     text = _PHONE.sub(_phone, text)
     text = _SHORT_PHONE.sub(_phone, text)
     text = _EMERGENCY.sub(lambda found: f"{found[1]} {digits(found[2])}", text)
-    text = _ZIP.sub(lambda found: f"{found[1]} {digits(found[2])}{', ' + digits(found[3]) if found[3] else ''}", text)
+    text = _ZIP.sub(
+        lambda found: f"{found[1]} {digits(found[2])}{', ' + digits(found[3]) if found[3] else ''}", text
+    )
     text = _MONEY_RANGE.sub(_money_range, text)
     text = _MONEY.sub(_money, text)
     text = _MONEY_AFTER.sub(_money_after, text)
+    text = _INCHES.sub(r"\1 inches", text)
     text = _FEET.sub(lambda found: f"{cardinal(int(found[1]))} foot {cardinal(int(found[2]))}", text)
     text = _FEET_ONLY.sub(lambda found: f"{cardinal(int(found[1]))} feet", text)
+    text = _ROUGH.sub(lambda found: _ROUGH_WORDS[found[1]], text)
     text = _VERSION.sub(lambda found: " point ".join(spoken(part) for part in found[0].split(".")), text)
     text = _FRACTION.sub(_fraction, text)
     text = _RANGE.sub(lambda found: f"{found[1]} to ", text)
@@ -94,7 +139,7 @@ def expand_numbers(text: str) -> str:
 
 
 def _units(word: str, count: float) -> str:
-    """Return a unit's name in the number that `count` asks for; only the first noun of "mile per hour" is inflected."""
+    """Return a unit's name in the number that `count` asks for; of "mile per hour" only "mile" changes."""
     first, per, rest = word.partition(" per ")
     head, of, tail = first.partition(" ") if first.startswith("degree") else (first, "", "")
     if count != 1 and head.split()[-1] not in {"hertz", "percent", *_UNCHANGED} and word != "per mille":

@@ -29,21 +29,27 @@ _REGNAL = (
 )
 _NUMERAL_AFTER = re.compile(rf"\b({_ROMAN_AFTER})\s((?:{_ROMAN}))(?![\w'])")
 _REGNAL_AFTER = re.compile(rf"\b({_REGNAL})\s((?:{_ROMAN}))(?!\w|'[a-rt-z])(?=(\s+[a-z]+)?)")
-_NUMERAL_LATE = re.compile(r"(?<=[a-z] )(II|III|VI|VII|VIII|IX|XI|XII|XIII|XIV|XV|XVI|XVII|XVIII|XIX|XX|XXI)(?![\w'])")
+_NUMERAL_LATE = re.compile(
+    r"(?<=[a-z] )(II|III|VI|VII|VIII|IX|XI|XII|XIII|XIV|XV|XVI|XVII|XVIII|XIX|XX|XXI)(?![\w'])"
+)
 _ROMAN_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
-_AFTER_REGNAL_I = frozenset("of was is had became ruled reigned died and in who".split())
+_AFTER_REGNAL_I = frozenset(str.split("of was is had became ruled reigned died and in who"))
 
 _SYMBOLS: tuple[tuple[str, str], ...] = (
     (r"(?<=\w)\s?<=\s?(?=\w)", " is at most "), (r"(?<=\w)\s?>=\s?(?=\w)", " is at least "),
-    (r"\bw/o\b", "without"), (r"\bw/(?=\s)", "with"), (r"(?<=[a-z])/(?=[a-z])", " "),
+    (r"\bw/o\b", "without"), (r"\bw/(?=\s)", "with"),
+    (r"/(?=(?:hour|hr|day|week|month|year|person|night|kg|lb|mile|minute)\b)", " per "),
+    (r"(?<=[a-z])/(?=[a-z])", " "),
     (r"#(?=\d)", "number "), (r"#(?=[^\W\d_])", "hashtag "), (r"(?<!\w)@(?=\w)", "at "), (r"@", " at "),
     (r"&", " and "), (r"(?<=\w)\s?\+(?=\s*$|\s[a-z]|[,.;:!?])", " plus"), (r"\+", " plus "),
     (r"(?<=\w)\s?(?:=+|≡)\s?(?=[\w$£€-])", " equals "), (r"≈", " is about "), (r"≠", " is not "),
     (r"≤", " is at most "), (r"≥", " is at least "), (r"(?<=\w)\s?<\s?(?=\d)", " is less than "),
     (r"(?<=\w)\s?>\s?(?=\d)", " is greater than "), (r"±", " plus or minus "), (r"÷", " divided by "),
-    (r"(?<=\d)\s?[×*]\s?(?=\d)|(?<=\d)\s?x\s?(?=\d)", " times "), (r"×", " times "), (r"~(?=\s?\d)", "about "),
+    (r"(?<=\d)\s?[×*]\s?(?=\d)|(?<=\d)\s?x\s?(?=\d)", " times "), (r"×", " times "),
+    (r"~(?=\s?\d)", "about "),
     (r"(?<=\d)\s-\s(?=\d)", " minus "), (r"(?<=\d|\w)\^2\b", " squared"), (r"\^3\b", " cubed"),
-    (r"(?<=[\dA-Za-z])\^(?=\d)", " to the "), (r"§\s?", "section "), (r"©", "copyright "), (r"°", " degrees "),
+    (r"(?<=[\dA-Za-z])\^(?=\d)", " to the "), (r"§\s?", "section "), (r"©", "copyright "),
+    (r"°", " degrees "),
     (r"%", " percent "), (r"\$", " dollars "), (r"£", " pounds "), (r"€", " euros "),
 )  # fmt: skip
 _SYMBOL_RULES = tuple((re.compile(pattern), words) for pattern, words in _SYMBOLS)
@@ -52,15 +58,19 @@ _FOOTNOTE = re.compile(r"(?<=[a-z][a-z][a-z.,!?\"])\^\d+")
 # espeak spells these letter by letter or reads them oddly; the right side it says as people do.
 _INTERJECTIONS: dict[str, str] = {
     "shh": "shush", "sh": "shush", "psst": "pst", "hm": "hmm", "mm": "hmm", "mhm": "hmm hmm", "hmph": "humph",
-    "aww": "aw", "eww": "ew", "ew": "ew", "ow": "ouw", "brr": "burr", "grr": "gurr", "pfft": "puft", "pft": "puft",
-    "tsk": "tisk", "zzz": "zuz", "ugh": "ug", "argh": "arg", "ahh": "ah", "ohh": "oh", "ooh": "ooh", "hahaha": "ha ha ha",
-    "haha": "ha ha", "hehe": "heh heh", "hehehe": "heh heh heh", "nah": "nah", "yay": "yay", "mhmm": "hmm hmm",
+    "aww": "aw", "eww": "ew", "ew": "ew", "ow": "ouw", "brr": "burr", "grr": "gurr", "pfft": "puft",
+    "pft": "puft",
+    "tsk": "tisk", "zzz": "zuz", "ugh": "ug", "argh": "arg", "ahh": "ah", "ohh": "oh", "ooh": "ooh",
+    "hahaha": "ha ha ha",
+    "haha": "ha ha", "hehe": "heh heh", "hehehe": "heh heh heh", "nah": "nah", "yay": "yay",
+    "mhmm": "hmm hmm",
 }  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _DRAWN_OUT = re.compile(r"([a-z])\1{2,}", re.I)
 _DOUBLED_O = re.compile(r"^(?:w|b|z|m|t|c|y)oo+$", re.I)
 _LETTER_A = re.compile(
-    r"(?:(?<=[a-z]{2} )A(?=\s*(?:$|[,.;:!?…—]))|(?<=[Vv]itamin )A\b|(?<=[Gg]rade )A\b|(?<=[Pp]lan )A\b|(?<=[Tt]ype )A\b|"
+    r"(?:(?<=[a-z]{2} )A(?=\s*(?:$|[,.;:!?…—]))|(?<=[Vv]itamin )A\b|(?<=[Gg]rade )A\b|(?<=[Pp]lan )A\b|"
+    r"(?<=[Tt]ype )A\b|"
     r"(?<=[Hh]epatitis )A\b|(?<=[Gg]roup )A\b|(?<=[Oo]ption )A\b|(?<=[Pp]oint )A\b)"
 )
 
@@ -89,7 +99,8 @@ def _address(address: str) -> str:
 
 
 def expand_roman(text: str) -> str:
-    """Return the text with Roman numerals in words where a number is meant (``"Henry VIII"`` → ``"Henry the eighth"``)."""
+    """Return the text with Roman numerals in words where a number is meant ("Henry VIII", not "a MIX")."""
+    text = re.sub(r"\bWW(?=II?\b)", "World War ", text)
     text = _NUMERAL_AFTER.sub(lambda found: f"{found[1]} {cardinal(roman(found[2]))}", text)
     text = _REGNAL_AFTER.sub(_regnal, text)
     return _NUMERAL_LATE.sub(_late, text)
@@ -125,7 +136,7 @@ def expand_symbols(text: str) -> str:
 
 
 def respell(text: str) -> str:
-    """Return the text with interjections and drawn-out words ("nooo") spelled so that espeak reads them as words."""
+    """Return the text with interjections and drawn-out words ("nooo") as espeak can read them."""
     return _WORD.sub(lambda found: _respell_word(found[0]), _LETTER_A.sub("eh", text))
 
 
@@ -147,12 +158,14 @@ def _shorten(word: str) -> str:
     if _DOUBLED_O.match(word):
         return word[0] + "oo"
     if len(set(word)) == 1:
-        return {"a": "ah", "o": "oh", "e": "ee", "u": "oo", "h": "huh", "m": "hmm", "z": "zuz"}.get(word[0], word[:1] * 3)
+        return {"a": "ah", "o": "oh", "e": "ee", "u": "oo", "h": "huh", "m": "hmm", "z": "zuz"}.get(
+            word[0], word[:1] * 3
+        )
 
     def one(found: re.Match[str]) -> str:
         letter = found[1]
-        doubled = letter == "e" and found.end() == len(word) or letter in "zm" and not set(word) & set("aeiouy")
-        return letter * 2 if doubled else letter
+        last_e = letter == "e" and found.end() == len(word)
+        return letter * 2 if last_e else letter
 
     short = _DRAWN_OUT.sub(one, word)
     return {"sh": "shh", "br": "brr", "gr": "grr", "hm": "hmm"}.get(short, short)

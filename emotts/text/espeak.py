@@ -1,7 +1,7 @@
 """Access to espeak-ng through the `phonemizer` package and the library that `espeakng-loader` brings.
 
-Nothing is loaded at import. espeak keeps global state, so each language has its own copy of the library (the wrapper makes
-one) and one lock guards every call.
+Nothing is loaded at import. espeak keeps global state, so each language has its own copy of the library (the
+wrapper makes one) and one lock guards every call.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
 _LOCK = threading.RLock()
-_ALIASES = {"en": "en-us", "fr": "fr-fr", "zh": "cmn", "zh-cn": "cmn", "pt-pt": "pt", "no": "nb", "es-es": "es"}
+_ALIASES = {
+    "en": "en-us",
+    "fr": "fr-fr",
+    "zh": "cmn",
+    "zh-cn": "cmn",
+    "pt-pt": "pt",
+    "no": "nb",
+    "es-es": "es",
+}
 _EXAMPLES = ("en-us", "en-gb", "de", "es", "fr-fr", "it", "pt-br", "ja", "cmn")
 # espeak keeps its data path in a buffer of 160 bytes and ends the process when the path does not fit.
 _LONGEST_PATH = 120
@@ -48,7 +56,7 @@ def languages() -> tuple[str, ...]:
 
 
 def ipa(text: str, language: str) -> str:
-    """Return espeak's IPA of a text: phones parted by ``_``, words by spaces, stress before the stressed phone.
+    """Return espeak's IPA of a text: phones parted by ``_``, words by spaces, stress before its phone.
 
     Args:
         text: Words without punctuation.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 
@@ -10,24 +11,31 @@ MARKS = "?!….—;:,"
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 _KEPT_SYMBOLS = frozenset("°©®™№")
-_QUOTES = dict.fromkeys(map(ord, "‘’‚‛′`´ʼʹ＇"), "'") | dict.fromkeys(map(ord, "“”„‟″«»「」『』《》〈〉〝〞＂"), '"')
+_QUOTES = dict.fromkeys(map(ord, "‘’‚‛′`´ʼʹ＇"), "'") | dict.fromkeys(
+    map(ord, "“”„‟″«»「」『』《》〈〉〝〞＂"), '"'
+)
 _PUNCTUATION = {
     ord(source): target
     for source, target in {
-        "。": ". ", "、": ", ", "，": ", ", "！": "! ", "？": "? ", "；": "; ", "：": ": ", "·": " ", "・": " ",
+        "。": ". ", "、": ", ", "，": ", ", "！": "! ", "？": "? ", "；": "; ", "：": ": ",
+        "·": " ", "・": " ",
         "؟": "?", "،": ",", "؛": ";", "।": ".", "॥": ".", "۔": ".", "¿": "", "¡": "", "‼": "!!", "⁇": "??",
         "⁈": "?!", "⁉": "!?", "•": ", ", "‣": ", ", "−": "-", "‐": "-", "‑": "-", "‒": "-", "⁃": "-",
         "–": "–", "―": "—", "⸺": "—", "⸻": "—", "〜": "—", "⁄": "/", "∕": "/", "×": " × ", "⋯": "…",
     }.items()
 }  # fmt: skip
+_TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]*(?:[\s.][^<>\n]*)?/?>|\{\\[^{}\n]*\}")
+_ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[A-Za-z]{2,8});")
 _RUN = re.compile(r"(?:\s|[?!…—;:]|(?<!\d)[.,]|[.,](?!\d))+")
 
 
 def fold(text: str) -> str:
-    """Return the text with quotes, dashes, digits, widths and blanks in one form, without emoji and invisible characters.
+    """Return the text with quotes, dashes, digits, widths and blanks in one form, without emoji or markup.
 
-    Paragraph breaks become ``". "`` where the line has no mark; superscripts become ``^2``; vulgar fractions ``1/2``.
+    Paragraph breaks become ``". "`` where the line has no mark; superscripts become ``^2``; vulgar fractions
+    ``1/2``. Tags such as ``<i>``, as subtitles have them, go; entities such as ``&amp;`` are read.
     """
+    text = _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub(" ", text))
     text = re.sub(r"[⁰¹²³⁴-⁹]+", lambda found: "^" + found[0].translate(_SUPERSCRIPTS), text)
     text = re.sub(r"(?<=\d)(?=[¼-¾⅐-⅞↉])", " ", text)
     text = text.translate(_QUOTES).translate(_PUNCTUATION)
@@ -54,7 +62,8 @@ def _fold_character(character: str) -> str:
         return "\n" if character in "\n\u2029" else " "
     if category == "So" and character not in _KEPT_SYMBOLS:
         return " "
-    # Format characters, surrogates, unassigned and private ones, and what tints emoji; Persian and Indic scripts need U+200C.
+    # Format characters, surrogates, unassigned and private ones, and what tints emoji.
+    # Persian and Indic scripts need U+200C.
     if category in ("Cf", "Cs", "Cn", "Co", "Sk", "Me") or "\ufe00" <= character <= "\ufe0f":
         return character if character == "\u200c" else ""
     return character

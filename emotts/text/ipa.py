@@ -1,7 +1,7 @@
 """Turn espeak's IPA into symbols of the closed table.
 
-espeak marks a phone by one or more characters. Where the table has the phone it is taken whole; otherwise it is taken apart, the
-longest known beginning first, and what is still unknown becomes its nearest letter or is dropped.
+espeak marks a phone by one or more characters. Where the table has the phone it is taken whole; otherwise it
+is taken apart, the longest known beginning first, and what is still unknown becomes its nearest letter.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NASAL = "\u0303"
 
 @functools.lru_cache(maxsize=4096)
 def symbols_of_phone(phone: str) -> tuple[str, ...]:
-    """Return the stressless symbols of one espeak phone without stress marks, such as ``"aɪɚ"`` → ``("aɪ", "ɚ")``."""
+    """Return the symbols of one espeak phone without stress marks: ``"aɪɚ"`` → ``("aɪ", "ɚ")``."""
     rest = unicodedata.normalize("NFD", phone.replace("\u0361", "").replace("\u035c", ""))
     found: list[str] = []
     while rest:
@@ -73,11 +73,13 @@ def _apply_modifier(character: str, found: list[str], phone: str) -> None:
         if _MODIFIERS[character]:
             found.append(_MODIFIERS[character])
     elif character.isalpha() and unicodedata.category(character) != "Lm":
-        _LOGGER.warning("the phone %r holds the letter %r, which no symbol stands for: dropped", phone, character)
+        _LOGGER.warning(
+            "the phone %r holds the letter %r, which no symbol stands for: dropped", phone, character
+        )
 
 
 def parse_word(word: str) -> list[str]:
-    """Return the symbols of one word as espeak writes it: phones parted by ``_``, stress marks before their phone.
+    """Return the symbols of one word as espeak writes it: phones parted by ``_``, stress before its phone.
 
     A stress mark before a consonant moves to the next vowel of the word. The result may be empty.
     """
@@ -99,6 +101,6 @@ def parse_word(word: str) -> list[str]:
 
 
 def parse_output(output: str) -> list[list[str]]:
-    """Return the non-empty word groups of espeak's output, each as symbols; language flags such as ``(en)`` are dropped."""
+    """Return the non-empty word groups of espeak's output as symbols; flags such as ``(en)`` are dropped."""
     groups = (parse_word(word) for word in _LANGUAGE_FLAG.sub("", output).split())
     return [group for group in groups if group]

@@ -14,7 +14,6 @@ from emotts.text.numbers import localize
 # Apostrophes that open a word; all others at a word's edge are quotation marks.
 _ELIDED = r"(?:em|tis|twas|cause|til|n|round|bout|twill|tween|neath)"
 _EDGE_QUOTE = re.compile(rf"(?<!\w)'(?!{_ELIDED}\b)|'(?!\w)", re.I)
-_CAPITALS = re.compile(r"[A-Z]{2,}")
 _UNSAID = re.compile(r"[^\w\s'?!….—;:,-]|_")
 _SYMBOLS_OF_ESPEAK = re.compile(r"[^\w\s'’?!….—;:,%&@+=°$£€#-]|_")
 _BRACKETS = re.compile(r"\s*[()\[\]{}]+\s*")
@@ -24,11 +23,12 @@ _CONTRACTION = re.compile(r"'S\b|'LL\b|'T\b|'RE\b|'VE\b|'M\b|'D\b")
 def normalize(text: str, language: str = "en-us") -> str:
     """Return the text as words: letters, apostrophes, hyphens, and the marks ``? ! … . — ; : ,``.
 
-    English is written out in full: numbers, money, dates, times, units, abbreviations, addresses, Roman numerals, symbols.
+    English is written out in full: numbers, money, dates, times, units, abbreviations, addresses, Roman
+    numerals and symbols.
     Other languages get their numbers in words where num2words knows them; espeak reads the rest.
 
     Args:
-        text: Any text; it may hold markup, emoji or several lines. Normalising twice changes nothing more.
+        text: Any text; it may hold markup, emoji or several lines.
         language: An espeak code; codes that begin with ``en`` are English.
 
     Returns:
@@ -61,13 +61,26 @@ def _other(text: str, language: str) -> str:
 
 
 def _calm_capitals(text: str) -> str:
-    """Lower the case of a text that is all capitals, or espeak would spell its short words ("US" for "us")."""
+    """Lower the case of a text that is all capitals; espeak would spell its short words ("US" for "us")."""
     words = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > 1]
-    shouted = len(words) > 1 and text.upper() == text and any(len(word) > 4 or word in _COMMON for word in words)
-    return re.sub(r"\bi\b", "I", text.lower()) if shouted else _CONTRACTION.sub(lambda found: found[0].lower(), text)
+    shouted = (
+        len(words) > 1 and text.upper() == text and any(len(word) > 4 or word in _COMMON for word in words)
+    )
+    if not shouted:
+        return _CONTRACTION.sub(lambda found: found[0].lower(), text)
+    return re.sub(
+        r"[^\W\d_]+", lambda found: found[0] if found[0] in _KEPT_CAPITALS else found[0].lower(), text
+    )
 
 
-_COMMON = frozenset("THE AND YOU NOT ARE WAS HIS HER FOR BUT HAD WITH THIS THAT OF TO IS IT IN ON NO GO ME MY WE HE SHE".split())
+_KEPT_CAPITALS = frozenset(
+    str.split("I FBI CIA NSA NASA NATO USA UK EU UN BBC CNN TV PC DVD CD CEO DNA GPS HIV ATM UFO SUV SOS OK")
+)
+_COMMON = frozenset(
+    str.split(
+        "THE AND YOU NOT ARE WAS HIS HER FOR BUT HAD WITH THIS THAT OF TO IS IT IN ON NO GO ME MY WE HE SHE"
+    )
+)
 
 
 def _marks(text: str) -> str:

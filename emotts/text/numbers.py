@@ -38,9 +38,9 @@ def digits(text: str, zero: str = "zero") -> str:
 
 
 def year(number: int) -> str:
-    """Return a year as people say it (``1984`` → ``"nineteen eighty four"``, ``2005`` → ``"two thousand five"``)."""
+    """Return a year as people say it: "nineteen eighty four", "nineteen oh five", "two thousand five"."""
     century, rest = divmod(number, 100)
-    if number < 1000 or number > 9999 or century % 10 == 0 and rest < 10:
+    if number < 1000 or number > 9999 or (century % 10 == 0 and rest < 10):
         return cardinal(number)
     if rest == 0:
         return f"{cardinal(century)} hundred"
@@ -53,7 +53,7 @@ def decade(number: int) -> str:
 
 
 def plural(words: str) -> str:
-    """Return the English plural of the last word (``"half"`` → ``"halves"``, ``"ninety"`` → ``"nineties"``)."""
+    """Return words with the last in the English plural: "half" → "halves", "ninety" → "nineties"."""
     head, _, last = words.rpartition(" ")
     if last in _IRREGULAR_PLURALS:
         last = _IRREGULAR_PLURALS[last]
@@ -87,7 +87,7 @@ def value(number: str) -> float:
 
 
 def localize(text: str, language: str) -> str:
-    """Return the text with its numbers in words of another language; unsupported languages keep their digits for espeak."""
+    """Return the text with numbers in words of another language; digits stay where num2words lacks it."""
     code = _num2words_code(language)
     if code is None:
         return text

@@ -24,7 +24,7 @@ class Phonemes:
     """The phonemes of a text.
 
     Attributes:
-        symbols: Begins with ``"^"``; words are parted by exactly one pause symbol; ends with one of ``. ? ! …``.
+        symbols: Begins with ``^``; words are parted by just one pause symbol; ends with ``. ? !`` or ``…``.
         words: The words as they are said (after normalisation), in order.
         word_index: For each symbol the place of its word in `words`, -1 for pauses.
     """
@@ -87,7 +87,7 @@ def _is_said(character: str) -> bool:
 
 
 def _parts(words: list[str]) -> list[list[str]]:
-    """Cut a very long clause: espeak breaks those off anywhere, and matching its words takes time that grows as a square."""
+    """Cut a very long clause: matching its words takes time that grows as a square."""
     return [words[start : start + _MOST_WORDS] for start in range(0, len(words), _MOST_WORDS)]
 
 

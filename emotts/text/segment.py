@@ -23,7 +23,8 @@ _OPENERS = "\"'“‘«([¿¡*_„"
 def split_text(text: str, max_characters: int = 200) -> list[str]:
     """Split a text into sentences, and long sentences at clauses, then between words.
 
-    All that can be said is kept, in order; a piece without a letter or a digit is joined to the piece before it, or dropped.
+    All that can be said is kept, in order; a piece without a letter or a digit is joined to the piece before
+    it, or dropped.
     Only a single word longer than the limit is cut inside.
 
     Args:
@@ -31,7 +32,7 @@ def split_text(text: str, max_characters: int = 200) -> list[str]:
         max_characters: Most characters of a piece, at least 10.
 
     Returns:
-        Pieces without blanks at their ends, none empty; no piece at all when the text holds no letter and no digit.
+        Pieces without blanks at their ends, none empty; no piece when the text holds no letter and no digit.
 
     Raises:
         InputError: `max_characters` is less than 10.
@@ -85,7 +86,9 @@ def _shorten(sentence: str, limit: int) -> list[str]:
     if len(sentence) <= limit:
         return [sentence]
     for pattern in _CLAUSE_ENDS:
-        cut = _best_cut(sentence, limit, lambda text, rule=pattern: [end.end() for end in rule.finditer(text)])
+        cut = _best_cut(
+            sentence, limit, lambda text, rule=pattern: [end.end() for end in rule.finditer(text)]
+        )
         if cut:
             break
     else:

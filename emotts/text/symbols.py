@@ -1,8 +1,8 @@
 """The closed table of symbols that every model reads, and its phonetics.
 
-The table is frozen: model weights hold one embedding row per symbol, so a symbol may never move. It holds all phones that
-espeak-ng gives for US English, plus single IPA letters that let other languages pass. What lies outside of
-it is decomposed by `emotts.text.ipa` before it gets here.
+The table is frozen: model weights hold one embedding row per symbol, so a symbol may never move. It holds all
+phones that espeak-ng gives for US English, plus single IPA letters that let other languages pass. What lies
+outside of it is decomposed by `emotts.text.ipa` before it gets here.
 
 Stress is part of the vowel symbol (``"ˈaɪ"`` primary, ``"ˌaɪ"`` secondary, ``"aɪ"`` none), because a stressed
 vowel is a longer, higher and fuller sound, not a mark followed by a sound. `base` takes the stress off.
@@ -27,12 +27,12 @@ SECONDARY = "ˌ"
 
 PAUSES: tuple[str, ...] = (START, WORD_BOUNDARY, ",", ";", ":", "—", "…", ".", "?", "!")
 
-# Vowels of espeak's US English; r-coloured combinations are the vowel and "ɹ", triphthongs the diphthong and "ə".
-_ENGLISH_VOWELS = tuple("aɪ aʊ eɪ oʊ ɔɪ iː uː ɑː ɔː ɜː oː ɪ ɛ æ ʌ ʊ ə ɐ ᵻ ɚ i ɔ".split())
-_ENGLISH_CONSONANTS = tuple("p b t d k ɡ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w tʃ dʒ ɾ ʔ n̩".split())
+# Vowels of espeak's US English. R-coloured ones are the vowel and "ɹ", triphthongs a diphthong and "ə".
+_ENGLISH_VOWELS = tuple(str.split("aɪ aʊ eɪ oʊ ɔɪ iː uː ɑː ɔː ɜː oː ɪ ɛ æ ʌ ʊ ə ɐ ᵻ ɚ i ɔ"))
+_ENGLISH_CONSONANTS = tuple(str.split("p b t d k ɡ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w tʃ dʒ ɾ ʔ n̩"))
 # Vowels and consonants that other languages need; their secondary stress is read as no stress.
-_OTHER_VOWELS = tuple("a e o u y ø œ ɑ ɯ ɨ ʉ ɤ".split())
-_OTHER_CONSONANTS = tuple("r ʁ x ç ɣ β ɲ ʎ ɕ ʑ ts dz ħ ʕ q ɟ c ɬ ʈ ɖ ʂ ʐ ɥ".split())
+_OTHER_VOWELS = tuple(str.split("a e o u y ø œ ɑ ɯ ɨ ʉ ɤ"))
+_OTHER_CONSONANTS = tuple(str.split("r ʁ x ç ɣ β ɲ ʎ ɕ ʑ ts dz ħ ʕ q ɟ c ɬ ʈ ɖ ʂ ʐ ɥ"))
 
 VOWELS: tuple[str, ...] = _ENGLISH_VOWELS + _OTHER_VOWELS
 CONSONANTS: tuple[str, ...] = _ENGLISH_CONSONANTS + _OTHER_CONSONANTS
@@ -41,11 +41,11 @@ BASE_PHONES: tuple[str, ...] = VOWELS + CONSONANTS
 """Phones without stress; the CTC classes are these, counted from 1."""
 
 SYMBOLS: tuple[str, ...] = (
-    (PAD,)
-    + PAUSES
-    + CONSONANTS
-    + tuple(mark + vowel for vowel in _ENGLISH_VOWELS for mark in ("", PRIMARY, SECONDARY))
-    + tuple(mark + vowel for vowel in _OTHER_VOWELS for mark in ("", PRIMARY))
+    PAD,
+    *PAUSES,
+    *CONSONANTS,
+    *(mark + vowel for vowel in _ENGLISH_VOWELS for mark in ("", PRIMARY, SECONDARY)),
+    *(mark + vowel for vowel in _OTHER_VOWELS for mark in ("", PRIMARY)),
 )
 """The table; a symbol's id is its place. Id 0 is padding."""
 
@@ -60,7 +60,7 @@ def _id_of(symbol: str) -> int:
         return _ID[symbol]
     except KeyError:
         raise InputError(
-            f"{symbol!r} is not a phoneme symbol: use the symbols of emotts.text.symbols.SYMBOLS, such as 'ˈaɪ' or 'tʃ'"
+            f"{symbol!r} is not a phoneme symbol: use those of emotts.text.symbols.SYMBOLS, such as 'ˈaɪ'"
         ) from None
 
 

@@ -1,7 +1,8 @@
 """Give each word its phones, where espeak has joined or split words.
 
-espeak reads words in context and runs unstressed ones together ("in the" becomes one group), so its groups are not the words. The
-groups are matched with the words' pronunciations in isolation, first by their consonants, then phone by phone.
+espeak reads words in context and runs unstressed ones together ("in the" becomes one group), so its groups
+are not the words. They are matched with the words' pronunciations in isolation, first by their consonants,
+then phone by phone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class WordPhones(NamedTuple):
 
 
 def _skeleton(phones: Sequence[str]) -> tuple[str, ...]:
-    """Return the consonants that survive reduction: no ɹ (it comes and goes), voicing and flapping levelled."""
+    """Return the consonants that survive reduction: no ɹ, for it comes and goes; voicing levelled."""
     found = (_ALVEOLAR.get(phone, phone) for phone in phones if kind(phone) == "consonant")
     return tuple(phone for phone in found if phone != "ɹ")
 
@@ -74,7 +75,7 @@ def _match(
 
 
 def _joined_count(group: Sequence[str], alone: Sequence[Sequence[str]]) -> int:
-    """Say how many of the next words a group holds: the same consonants, and the nearest number of vowels. 0: no telling."""
+    """Say how many of the next words a group holds by its consonants and vowels, 0 for no telling."""
     target, vowels = _skeleton(group), _vowels(group)
     best, best_miss = 0, len(group) + 1
     joined: list[str] = []
@@ -113,7 +114,7 @@ def _cost(left: str, right: str) -> float:
 
 
 def _owners(source: Sequence[str], target: Sequence[str]) -> list[int]:
-    """Align two phone sequences (Wagner and Fischer 1974); return for each target phone the place of its source phone.
+    """Align two phone sequences (Wagner and Fischer 1974); return each target phone's place in the source.
 
     A target phone without partner takes the place of the one before it.
     """
@@ -152,9 +153,7 @@ def _divide(
     owners = [place[owner] for owner in _owners(source, phones)] if source else [0] * len(phones)
     cuts = [sum(owner < index for owner in owners) for index in range(1, len(words))]
     edges = [0, *_snap(cuts, groups), len(phones)]
-    return [
-        (word, phones[start:end]) for word, start, end in zip(words, edges[:-1], edges[1:], strict=True)
-    ]
+    return [(word, phones[start:end]) for word, start, end in zip(words, edges[:-1], edges[1:], strict=True)]
 
 
 def _snap(cuts: list[int], groups: Sequence[Phones]) -> list[int]:

@@ -65,11 +65,15 @@ def take(data: DataDir, limit: int) -> DataDir:
     """
     held_out = max(1, limit // _HELD_OUT_SHARE)
     shares = {"train": limit - 2 * held_out, "dev": held_out, "test": held_out}
+    by_id = {record.id: record for record in data}
     chosen: list[Record] = []
     for split in SPLITS:
         part = data.subset(split)
-        speakers = list(part.speakers)[: -(-shares[split] // _UTTERANCES_PER_SPEAKER)]
-        pool = [record for record in part if record.speaker in speakers]
+        few = -(-shares[split] // _UTTERANCES_PER_SPEAKER)
+        pool: list[Record] = []
+        for number, ids in enumerate(part.speakers.values()):
+            if number < few or len(pool) < shares[split]:
+                pool += [by_id[key] for key in ids]
         count = min(shares[split], len(pool))
         chosen += [pool[index * len(pool) // count] for index in range(count)]
     if not chosen:

@@ -23,6 +23,7 @@ from emotts.voice.encoder import VoiceEncoder
 BATCH_TOKENS = 4000
 _STACK = FRAMES_PER_TOKEN // HEAD_FRAMES_PER_TOKEN
 
+
 @dataclass(frozen=True)
 class AlignmentReport:
     """What became of the utterances.
@@ -37,24 +38,29 @@ class AlignmentReport:
     starved: int
     doubtful: int
 
+
 @torch.inference_mode()
 def write_embeddings(corpus: Corpus, encoder: VoiceEncoder, output: Path) -> None:
     """Voice embedding of every utterance, shape (dim,)."""
     table = {}
+    device = next(encoder.parameters()).device
     for indices, mel, mask in _batches(corpus):
-        vectors = encoder(mel, mask.repeat_interleave(FRAMES_PER_TOKEN, 1))
+        vectors = encoder(mel.to(device), mask.repeat_interleave(FRAMES_PER_TOKEN, 1).to(device)).cpu()
         table.update({corpus.utterances[i].id: v.clone() for i, v in zip(indices, vectors, strict=True)})
     _save(table, output)
+
 
 @torch.inference_mode()
 def write_codes(corpus: Corpus, tokenizer: SemanticTokenizer, output: Path) -> None:
     """Semantic tokens of every utterance, int16, shape (tokens,)."""
     table = {}
+    device = next(tokenizer.parameters()).device
     for indices, mel, mask in _batches(corpus):
-        codes = tokenizer.encode(mel, mask)
+        codes = tokenizer.encode(mel.to(device), mask.to(device)).cpu()
         for i, row in zip(indices, codes, strict=True):
             table[corpus.utterances[i].id] = row[: corpus.utterances[i].tokens].to(torch.int16)
     _save(table, output)
+
 
 @torch.inference_mode()
 def write_alignments(
@@ -75,8 +81,9 @@ def write_alignments(
     """
     table: dict[str, Tensor] = {}
     starved = doubtful = 0
+    device = next(tokenizer.parameters()).device
     for indices, mel, mask in _batches(corpus):
-        posteriors = tokenizer.ctc_log_probs(mel, mask)
+        posteriors = tokenizer.ctc_log_probs(mel.to(device), mask.to(device)).cpu()
         for row, i in enumerate(indices):
             utterance = corpus.utterances[i]
             frames = HEAD_FRAMES_PER_TOKEN * utterance.tokens
@@ -95,6 +102,7 @@ def write_alignments(
     _save(table, output)
     return AlignmentReport(len(table), starved, doubtful)
 
+
 def _batches(corpus: Corpus) -> Iterator[tuple[list[int], Tensor, Tensor]]:
     """Padded batches in the order of length: indices, mel (batch, 4T, bins), mask (batch, T)."""
     order = sorted(range(len(corpus)), key=lambda i: corpus.utterances[i].tokens)
@@ -103,6 +111,7 @@ def _batches(corpus: Corpus) -> Iterator[tuple[list[int], Tensor, Tensor]]:
         indices, order = order[-size:], order[:-size]
         mel, lengths = pad_stack([corpus.mel(i) for i in indices], value=-11.5)
         yield indices, mel, lengths_to_mask(lengths // FRAMES_PER_TOKEN)
+
 
 def _save(table: dict[str, Tensor], output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)

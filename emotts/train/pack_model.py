@@ -129,8 +129,8 @@ def model_card(recipe: RecipeConfig, corpus: Corpus) -> str:
         "|---|---|---|---|---|",
     ]
     for name, config in recipe.corpora.items():
-        count = len(speakers.get(name, ()))
-        lines.append(f"| {name} | {hours.get(name, 0.0):.2f} | {count} | {config.licence} | {config.notice} |")
+        cells = [name, f"{hours.get(name, 0.0):.2f}", str(len(speakers.get(name, ())))]
+        lines.append(f"| {' | '.join([*cells, config.licence, config.notice])} |")
     if settings.voices:
         lines += ["", "## Voices", "", "| name | speaker | description |", "|---|---|---|"]
         lines += [f"| {name} | {v.speaker} | {v.description} |" for name, v in settings.voices.items()]

@@ -45,6 +45,7 @@ class CorpusConfig(StrictModel):
         path: folder of the corpus as its owners publish it.
         data: an existing data directory, instead of `path`.
         limit: use this many utterances only, of a few speakers in each split.
+        optional: leave the corpus out where nobody says where it is.
         licence: of the recordings.
         notice: what the licence asks to be said of them.
     """
@@ -53,6 +54,7 @@ class CorpusConfig(StrictModel):
     path: Path | None = None
     data: Path | None = None
     limit: int | None = Field(None, ge=4)
+    optional: bool = False
     licence: str = ""
     notice: str = ""
 
@@ -236,6 +238,15 @@ class RecipeConfig(StrictModel):
                 corpora[name] = corpora[name].model_copy(update=sources)
         return self.model_copy(update={"corpora": corpora})
 
+    def without_absent(self, exp: Path) -> RecipeConfig:
+        """The same recipe without the optional corpora that nobody gave and that `exp` does not hold."""
+        corpora = {
+            name: config
+            for name, config in self.corpora.items()
+            if not config.optional or config.path or config.data or (exp / "data" / name).is_dir()
+        }
+        return self.model_copy(update={"corpora": corpora})
+
 
 @dataclass(frozen=True)
 class Run:
@@ -250,7 +261,7 @@ class Run:
     exp: Path
 
     def data(self, corpus: str) -> Path:
-        """Data directory of a corpus: an existing one is used where it lies, unless a part of it is asked for."""
+        """Data directory of a corpus; an existing one is used where it lies, unless it is limited."""
         config = self.recipe.corpora[corpus]
         if config.data is not None and config.limit is None:
             return config.data
@@ -268,17 +279,17 @@ class Run:
     @property
     def embeddings(self) -> Path:
         """Voice embeddings of all utterances."""
-        return self.exp / "derived" / "embeddings.safetensors"
+        return self.exp / "embeddings.safetensors"
 
     @property
     def codes(self) -> Path:
         """Semantic tokens of all utterances."""
-        return self.exp / "derived" / "codes.safetensors"
+        return self.exp / "codes.safetensors"
 
     @property
     def alignments(self) -> Path:
         """Aligned plans."""
-        return self.exp / "derived" / "alignments.safetensors"
+        return self.exp / "alignments.safetensors"
 
     @property
     def model(self) -> Path:

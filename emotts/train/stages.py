@@ -290,7 +290,7 @@ def run_stage(run: Run, stage: Stage) -> str:
     """
     if not stage.training and int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise InputError(
-            f"stage {stage.name} runs in one process: use torchrun for the trainings only (recipes/run.sh does)"
+            f"stage {stage.name} runs in one process; use torchrun for trainings only, as recipes/run.sh does"
         )
     writes = int(os.environ.get("RANK", 0)) == 0
     if writes:

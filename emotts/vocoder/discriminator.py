@@ -58,7 +58,9 @@ class MultiResolutionDiscriminator(nn.Module):
         return [member(waveform) for member in self.members]
 
 
-def discriminator_loss(real: list[tuple[Tensor, list[Tensor]]], fake: list[tuple[Tensor, list[Tensor]]]) -> Tensor:
+def discriminator_loss(
+    real: list[tuple[Tensor, list[Tensor]]], fake: list[tuple[Tensor, list[Tensor]]]
+) -> Tensor:
     """Hinge loss (Lim and Ye 2017), mean over members."""
     terms = [
         (1 - r.float()).relu().mean() + (1 + f.float()).relu().mean()
@@ -75,5 +77,6 @@ def generator_loss(
     matching = []
     for (_, r), (_, f) in zip(real, fake, strict=True):
         for a, b in zip(r, f, strict=True):
-            matching.append((a.detach().float() - b.float()).abs().mean() / a.detach().float().abs().mean())
+            a = a.detach().float()
+            matching.append((a - b.float()).abs().mean() / a.abs().mean().clamp_min(1e-6))
     return adversarial, torch.stack(matching).mean()

@@ -22,7 +22,6 @@ class SpectralLoss(nn.Module):
         self.sizes = sizes
         self.log_mel = LogMel()
 
-    @torch.autocast("cpu", enabled=False)
     def forward(self, predicted: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Distances of two waveforms of shape (batch, samples).
 

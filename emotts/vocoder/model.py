@@ -80,7 +80,9 @@ class Vocoder(nn.Module):
             shape (batch, frames * HOP_LENGTH), about ±1.
         """
         if f0 is None or voicing is None:
-            f0, voicing = self.pitch.estimate(mel)
+            estimate = self.pitch.estimate(mel)
+            f0 = estimate[0] if f0 is None else f0
+            voicing = estimate[1] if voicing is None else voicing
         harmonic, phase, noise = self.filters(mel, f0, voicing)
         pulses = pulse_train(f0)
         source = stft_frames(pulses, self.window)
@@ -89,7 +91,17 @@ class Vocoder(nn.Module):
         return inverse_stft(spectrum, self.window)
 
     def filters(self, mel: Tensor, f0: Tensor, voicing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Log gain and phase of the pulse filter, log gain of the noise filter; each (batch, frames, bins)."""
+        """Two filters for each frame.
+
+        Args:
+            mel: shape (batch, frames, MEL_BINS), natural log magnitude.
+            f0: shape (batch, frames), Hz, positive everywhere.
+            voicing: shape (batch, frames), 0 to 1.
+
+        Returns:
+            log gain and phase of the pulse filter and log gain of the noise filter, float32, each of
+            shape (batch, frames, window_length // 2 + 1).
+        """
         pitch = torch.stack([f0.log() - 5.0, voicing], dim=-1)
         x = torch.cat([(mel + 5.0) / 3.0, pitch.to(mel.dtype)], dim=-1)
         x = self.embed_norm(self.embed(x.transpose(1, 2)).transpose(1, 2))
@@ -97,7 +109,9 @@ class Vocoder(nn.Module):
             x = block(x)
         harmonic, phase, noise = self.head(self.norm(x)).float().chunk(3, dim=-1)
         # The smoothed mel is the filter to begin with; the network learns what to add.
-        smooth = mel.float() @ self.envelope
+        # Half precision would blur log gains around -10 by a third of a decibel.
+        with torch.autocast(mel.device.type, enabled=False):
+            smooth = mel.float() @ self.envelope
         limit = _LOG_GAIN_LIMIT
         harmonic = smooth + limit * torch.tanh(harmonic / limit) - 0.5
         noise = smooth + limit * torch.tanh(noise / limit) - 2.0
@@ -132,7 +146,7 @@ def _overlap_add(blocks: Tensor) -> Tensor:
 
 
 def _mel_to_linear() -> Tensor:
-    """Matrix that interpolates log-mel values between band centres, plus nothing else; (MEL_BINS, bins).
+    """Matrix that interpolates log-mel values between band centres, shape (MEL_BINS, bins).
 
     Band widths grow with frequency under Slaney normalisation; the network's bias learns that slope.
     """

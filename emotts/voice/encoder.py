@@ -88,7 +88,9 @@ class SpeakerClassifier(nn.Module):
             embedding: shape (batch, dim), unit length.
             speaker: shape (batch,), indices.
         """
-        cosine = embedding.float() @ nn.functional.normalize(self.weight, dim=-1).T
+        # Half precision would round cosines near 1 to 1, where the arc cosine has no gradient.
+        with torch.autocast(embedding.device.type, enabled=False):
+            cosine = embedding.float() @ nn.functional.normalize(self.weight, dim=-1).T
         angle = cosine.clamp(-1 + 1e-6, 1 - 1e-6).acos()
         target = nn.functional.one_hot(speaker, cosine.shape[1]).bool()
         shifted = torch.where(target, (angle + self.margin).cos(), cosine)

@@ -32,7 +32,7 @@ def check_structure(phonemes: Phonemes) -> None:
     assert symbols[-1] in END
     assert decode(phonemes.ids) == list(symbols)
     pauses = [index for index, symbol in enumerate(symbols) if kind(symbol) == "pause"]
-    assert all(after - before > 1 for before, after in zip(pauses, pauses[1:], strict=False))
+    assert not any({index, index + 1} <= set(pauses) for index in pauses)
     assert {symbols[index] for index in pauses[1:-1]} <= BETWEEN
     assert [index for index, word in enumerate(phonemes.word_index) if word < 0] == pauses
     words = [word for word in phonemes.word_index if word >= 0]
@@ -69,12 +69,12 @@ def test_words_have_their_phones(english: Phonemizer, word: str, phones: str) ->
 
 
 def test_words_that_espeak_joins_are_parted(english: Phonemizer) -> None:
-    result = english.phonemize("I was in the house of the old man, for a day.")
-    assert result.words == tuple("I was in the house of the old man for a day".split())
+    result = english.phonemize("I was in the house of the old man.")
+    assert result.words == tuple(str.split("I was in the house of the old man"))
     assert spoken(result)[2:8] == [
         ("in", "ɪn"), ("the", "ðə"), ("house", "hˈaʊs"), ("of", "ʌv"), ("the", "ðɪ"), ("old", "ˈoʊld"),
     ]  # fmt: skip
-    assert spoken(result)[-3:-1] == [("for", "fɚɹ"), ("a", "ɐ")] or spoken(result)[-2][1] in ("ɐ", "ə", "ɹɐ")
+    assert english.phonemize("All of a sudden it was a dream.").words[1:4] == ("of", "a", "sudden")
 
 
 def test_words_that_espeak_splits_stay_one(english: Phonemizer) -> None:
@@ -138,7 +138,9 @@ def test_any_text_gives_phonemes_or_a_plain_error(text: str) -> None:
         ("en-gb", "The fire is near the lot, poor hair."),
     ],
 )
-def test_other_languages_stay_within_the_table(language: str, text: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_languages_stay_within_the_table(
+    language: str, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     result = Phonemizer(language).phonemize(text)
     check_structure(result)
     assert set(result.symbols) <= set(SYMBOLS)

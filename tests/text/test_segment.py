@@ -34,7 +34,10 @@ def test_sentences(text: str, pieces: list[str]) -> None:
 
 
 def test_long_sentences_break_at_the_strongest_mark_within_the_limit() -> None:
-    text = "We walked along the river for hours, and nobody spoke; then, at last, the sun came out and we laughed."
+    text = (
+        "We walked along the river for hours, and nobody spoke; "
+        "then, at last, the sun came out and we laughed."
+    )
     assert split_text(text, 70) == [
         "We walked along the river for hours, and nobody spoke;",
         "then, at last, the sun came out and we laughed.",
@@ -60,6 +63,8 @@ def test_all_that_can_be_said_is_kept_in_order(text: str, limit: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["word", "Mr.", "end.", "well,", "no;", "3.5", "a"]), min_size=1, max_size=60))
+@given(
+    st.lists(st.sampled_from(["word", "Mr.", "end.", "well,", "no;", "3.5", "a"]), min_size=1, max_size=60)
+)
 def test_words_stay_whole(words: list[str]) -> None:
     assert " ".join(split_text(" ".join(words), 30)).split() == words

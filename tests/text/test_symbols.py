@@ -24,7 +24,9 @@ def test_the_table_is_small_and_holds_each_symbol_once() -> None:
 
 def test_the_table_has_not_moved() -> None:
     # Weights depend on the places: this may only change with the version of the models.
-    places = {symbol: SYMBOLS.index(symbol) for symbol in ("^", " ", "!", "p", "n̩", "r", "aɪ", "ˌɔ", "a", "ˈɤ")}
+    places = {
+        symbol: SYMBOLS.index(symbol) for symbol in ("^", " ", "!", "p", "n̩", "r", "aɪ", "ˌɔ", "a", "ˈɤ")
+    }
     assert places == {
         "^": 1, " ": 2, "!": 10, "p": 11, "n̩": 37, "r": 38, "aɪ": 61, "ˌɔ": 126, "a": 127, "ˈɤ": 150,
     }  # fmt: skip

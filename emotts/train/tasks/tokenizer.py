@@ -55,12 +55,16 @@ class TokenizerTask(Task):
 
     def __init__(self, config: TokenizerTaskConfig, train: Corpus, dev: Corpus) -> None:
         self.config, self.train, self.dev = config, train, dev
-        self.modules = nn.ModuleDict({"tokenizer": SemanticTokenizer(config.model), "prior": LabelPrior(config.model.phones + 1)})
+        self.modules = nn.ModuleDict(
+            {"tokenizer": SemanticTokenizer(config.model), "prior": LabelPrior(config.model.phones + 1)}
+        )
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """AdamW."""
         parameters = self.modules["tokenizer"].parameters()
-        return {"model": torch.optim.AdamW(parameters, self.config.learning_rate, (0.9, 0.98), weight_decay=0.02)}
+        return {
+            "model": torch.optim.AdamW(parameters, self.config.learning_rate, (0.9, 0.98), weight_decay=0.02)
+        }
 
     def lengths(self) -> list[int]:
         """Tokens of each utterance."""
@@ -78,7 +82,10 @@ class TokenizerTask(Task):
     def losses(self, batch: Batch) -> Iterator[Loss]:
         """CTC, phones from the codes, prosody and mel."""
         output = self.modules["tokenizer"](batch["mel"], batch["mask"], batch["voice"])
-        logs = self._losses(output, batch)
+        prior = self.modules["prior"]
+        fine = batch["mask"].repeat_interleave(HEAD_FRAMES_PER_TOKEN, 1)
+        prior.update(output.ctc.detach().float().log_softmax(-1), fine)
+        logs = self._losses(output, batch, prior)
         c = self.config
         loss = (
             c.ctc_weight * logs["ctc"]
@@ -88,17 +95,13 @@ class TokenizerTask(Task):
         )
         yield "model", loss, {key: value.detach() for key, value in logs.items()}
 
-    def _losses(self, output: TokenizerOutput, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, output: TokenizerOutput, batch: Batch, prior: LabelPrior) -> dict[str, Tensor]:
         mask = batch["mask"]
         fine = mask.repeat_interleave(HEAD_FRAMES_PER_TOKEN, 1)
         frames = mask.repeat_interleave(FRAMES_PER_TOKEN, 1)
         log_probs = output.ctc.float().log_softmax(-1)
-        prior = self.modules["prior"]
-        if self.modules.training:
-            prior.update(log_probs.detach(), fine)
-        ctc = prior_ctc_loss(
-            log_probs, self.config.prior_scale * prior.log_prior, batch["phones"], fine, batch["phone_lengths"]
-        )
+        scaled_prior = self.config.prior_scale * prior.log_prior
+        ctc = prior_ctc_loss(log_probs, scaled_prior, batch["phones"], fine, batch["phone_lengths"])
         # The codes must tell what the encoder heard: cross entropy against its posteriors.
         heard = log_probs.detach().exp()
         told = -(heard * output.phones.float().log_softmax(-1)).sum(-1)
@@ -119,6 +122,8 @@ class TokenizerTask(Task):
 
     def evaluate(self, modules: nn.ModuleDict) -> dict[str, float]:
         """Phone error rates before and after the quantiser, F0 error, mel distance, use of the codebook."""
+        if not len(self.dev):
+            return {}
         device = next(modules.parameters()).device
         step = max(1, len(self.dev) // 96)
         items = list(range(0, len(self.dev), step))
@@ -131,7 +136,7 @@ class TokenizerTask(Task):
             batch["voice"] = torch.stack([self.dev.embedding(i) for i in part])
             batch = {key: value.to(device) for key, value in batch.items()}
             output = modules["tokenizer"](batch["mel"], batch["mask"], batch["voice"])
-            for key, value in self._losses(output, batch).items():
+            for key, value in self._losses(output, batch, modules["prior"]).items():
                 totals[key] = totals.get(key, 0.0) + float(value) * len(part) / len(items)
             used.append(output.codes[batch["mask"]].cpu())
             for row in range(len(part)):
@@ -177,7 +182,8 @@ def prior_ctc_loss(
 
     Every frame's score is log p - α log prior, which makes emitting a rare phone for longer cheap and blanks
     dear: alignments stop being peaky. torch's gradient assumes normalised scores, so they are
-    normalised here and the normaliser, which every path pays once a frame, is added outside.
+    normalised here and the normaliser, which every path pays once a frame, is added outside. Items
+    with too few frames for their phones count nothing.
 
     Args:
         log_probs: shape (batch, frames, classes), normalised; class 0 is the blank.
@@ -192,8 +198,12 @@ def prior_ctc_loss(
     loss = nn.functional.ctc_loss(
         normalized.transpose(0, 1), targets, mask.sum(1), target_lengths, reduction="none", zero_infinity=True
     )
-    total = loss.sum() - (normalizer * mask).sum()
-    return total / target_lengths.sum()
+    same = targets[:, 1:] == targets[:, :-1]
+    place = torch.arange(1, same.shape[1] + 1, device=targets.device)
+    repeats = (same & (place < target_lengths[:, None])).sum(1)
+    feasible = mask.sum(1) >= target_lengths + repeats
+    total = loss.sum() - (normalizer * (mask & feasible[:, None])).sum()
+    return total / target_lengths.sum().clamp_min(1)
 
 
 def collapse(path: list[int]) -> list[int]:

@@ -124,7 +124,12 @@ class VocoderTask(Task):
 
     def evaluate(self, modules: nn.ModuleDict) -> dict[str, float]:
         """Copy-synthesis of dev items with estimated F0: spectral distances and pitch errors."""
-        totals: dict[str, list[float]] = {"stft": [], "mel": [], "gross_pitch_errors": [], "voicing_errors": []}
+        totals: dict[str, list[float]] = {
+            "stft": [],
+            "mel": [],
+            "gross_pitch_errors": [],
+            "voicing_errors": [],
+        }
         for index in self._fixed_items(12):
             waveform, f0 = self.dev.audio(index), self.dev.f0(index)
             fake = self._copy(modules["vocoder"], index)
@@ -138,7 +143,7 @@ class VocoderTask(Task):
             totals["voicing_errors"].append(float(((voicing > 0.5) != voiced).float().mean()))
             totals["stft"].append(float(stft))
             totals["mel"].append(float(mel))
-        return {key: sum(values) / max(1, len(values)) for key, values in totals.items()}
+        return {key: sum(values) / len(values) for key, values in totals.items() if values}
 
     def samples(self, modules: nn.ModuleDict) -> dict[str, Tensor]:
         """Copy-synthesis of two dev items, beside the recordings."""
