@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Prints how emotions move pitch, loudness and rate in natural and in synthesised speech.
+r"""Prints how emotions move pitch, loudness and rate in natural and in synthesised speech.
 
-python recipes/emotion_table.py --natural data/crema_d --sentences list.jsonl --audio DIR
+python recipes/emotion_table.py --natural data/crema_d --sentences decode/emotion-neutral.jsonl \
+    --sentences decode/emotion-angry.jsonl ...
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from emotts.errors import EmottsError
 
 def main(
     natural: Annotated[Path, typer.Option(help="Kaldi data directory with utt2emo, such as CREMA-D's.")],
-    sentences: Annotated[Path, typer.Option(help="List of the synthesised sentences, each in six emotions.")],
-    audio: Annotated[Path, typer.Option(help="Directory of the synthesised speech.")],
+    sentences: Annotated[
+        list[Path],
+        typer.Option(help="List of synthesised sentences; its audio lies beside it in a folder of its name."),
+    ],
     split: Annotated[str | None, typer.Option(help="Only this split of the natural recordings.")] = None,
     share: Annotated[float, typer.Option(help="Share of the listeners who must hear the emotion.")] = 0.5,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 1,
 ) -> None:
-    """Compares the two, in five emotions and four measures, against neutral."""
+    """Compares the two, in five emotions and four measures, against neutral.
+
+    The lists hold the same texts, neutral and in each emotion; one list may hold them all.
+    """
     from emotts.evaluate.emotion_table import (
         compare_emotions,
         readings_of_data,
@@ -33,7 +39,11 @@ def main(
     from emotts.evaluate.lists import load_sentences
 
     try:
-        made = readings_of_list(load_sentences(sentences), audio)
+        made = [
+            reading
+            for path in sentences
+            for reading in readings_of_list(load_sentences(path), path.with_suffix(""))
+        ]
         tables = compare_emotions(readings_of_data(natural, split, share), made, jobs)
     except EmottsError as error:
         print(f"emotion_table: {error}", file=sys.stderr)

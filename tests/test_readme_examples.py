@@ -13,8 +13,8 @@ import soundfile
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-EMOTTS = [line for line in COMMANDS if line.startswith("emotts ")]
+SHELL = "".join(re.findall(r"```bash\n(.*?)```", README, re.DOTALL))
+EMOTTS = [line for line in SHELL.splitlines() if line.startswith("emotts ")]
 
 
 def test_readme_has_examples_of_both_kinds() -> None:

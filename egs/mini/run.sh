@@ -36,6 +36,6 @@ text="She came home late, and nobody answered the phone."
   --seed 1 -o "$exp/seconds.wav"
 "$python" -m emotts.cli.main synthesize "$text" --model "$exp/model" --voice bert --tokens 70 --seed 1 \
   -o "$exp/tokens.wav"
-"$python" -m emotts.cli.main evaluate --sentences "$exp/decode/scaled-0.9.jsonl" \
-  --audio "$exp/decode/scaled-0.9" --metrics wer,duration --output "$exp/report.md"
+"$python" -m emotts.cli.main evaluate --sentences "$exp/decode/scaled-1.1.jsonl" \
+  --audio "$exp/decode/scaled-1.1" --metrics wer,duration --output "$exp/report.md"
 "$python" "$here/local/check.py" "$exp" seconds.wav=58800 tokens.wav=67200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from emotts.acoustic.config import AcousticConfig
@@ -77,12 +78,11 @@ class Conditioner(nn.Module):
         x = self.tokens(codes) + latents
         for block in self.token_blocks:
             x = block(x, mask, vector)
-        batch, tokens, dim = x.shape
         per_token = self.config.patches_per_token
-        x = self.upsample(x).reshape(batch, tokens * per_token, dim)
+        x = rearrange(self.upsample(x), "b n (k d) -> b (n k) d", k=per_token)
         mask = mask.repeat_interleave(per_token, dim=1)
         for block in self.patch_blocks:
             x = block(x, mask, vector)
         x = self.norm(x)
-        prior = self.prior(x).reshape(batch, -1, self.config.mel_bins)
+        prior = rearrange(self.prior(x), "b t (p m) -> b (t p) m", p=self.config.patch)
         return x, prior.float() * inputs.frame_mask[..., None], vector

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from emotts.acoustic.config import AcousticConfig
@@ -97,10 +98,10 @@ class Estimator(nn.Module):
         return (guess + s * variance.rsqrt() * error) * condition.mask[..., None]
 
     def _network(self, residual: Tensor, t: Tensor, condition: FlowCondition) -> Tensor:
-        batch, frames, bins = residual.shape
+        batch, frames, _ = residual.shape
         patch = self.config.patch
         parts = (residual, condition.prior, condition.prompt)
-        known = [part.reshape(batch, frames // patch, -1) for part in parts]
+        known = [rearrange(part, "b (t p) m -> b t (p m)", p=patch) for part in parts]
         flag = condition.prompt_mask[:, ::patch, None].to(residual.dtype)
         mask = condition.mask[:, ::patch]
         x = (self.input(torch.cat([*known, flag], dim=-1)) + condition.states) * mask[..., None]
@@ -113,4 +114,4 @@ class Estimator(nn.Module):
             x = block(x, positions, mask, condition=steering)
         scale, shift = self.modulation(steering)[:, None].chunk(2, dim=-1)
         x = self.output(self.norm(x) * (1 + scale) + shift)
-        return x.reshape(batch, frames, bins).float()
+        return rearrange(x, "b t (p m) -> b (t p) m", p=patch).float()

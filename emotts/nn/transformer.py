@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 
@@ -79,16 +80,15 @@ class Attention(nn.Module):
         Returns:
             shape (batch, time, dim).
         """
-        batch, time, dim = x.shape
-        projected = self.query_key_value(x).view(batch, time, 3, self.heads, dim // self.heads)
-        query, key, value = projected.permute(2, 0, 3, 1, 4)
+        projected = self.query_key_value(x)
+        query, key, value = rearrange(projected, "b t (three h d) -> three b h t d", three=3, h=self.heads)
         query, key = rotate(query, positions), rotate(key, positions)
         if cache is not None:
             key, value = cache.extend(key, value)
         if mask is not None:
             mask = mask[:, None, None, :] if mask.dim() == 2 else mask[:, None]
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.output(mixed.transpose(1, 2).reshape(batch, time, dim))
+        return self.output(rearrange(mixed, "b h t d -> b t (h d)"))
 
 
 class TransformerBlock(nn.Module):

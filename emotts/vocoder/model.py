@@ -22,6 +22,7 @@ from emotts.vocoder.pitch import PitchEstimator
 
 _BINS = WINDOW_LENGTH // 2 + 1
 _LOG_GAIN_LIMIT = 6.0
+_EDGE_FRAMES = 2
 
 
 class VocoderConfig(StrictModel):
@@ -83,12 +84,16 @@ class Vocoder(nn.Module):
             estimate = self.pitch.estimate(mel)
             f0 = estimate[0] if f0 is None else f0
             voicing = estimate[1] if voicing is None else voicing
-        harmonic, phase, noise = self.filters(mel, f0, voicing)
-        pulses = pulse_train(f0)
+        # The excitation begins before the first frame and ends after the last one: cut off at the edge,
+        # the pulse there would click.
+        filters = self.filters(mel, f0, voicing)
+        harmonic, phase, noise = (_repeat_edges(x) for x in filters)
+        pulses = pulse_train(_repeat_edges(f0[..., None])[..., 0])
         source = stft_frames(pulses, self.window)
         hiss = stft_frames(white_noise(pulses, generator), self.window)
         spectrum = source * torch.polar(harmonic.exp(), phase) + hiss * noise.exp()
-        return inverse_stft(spectrum, self.window)
+        edge = _EDGE_FRAMES * HOP_LENGTH
+        return inverse_stft(spectrum, self.window)[:, edge:-edge]
 
     def filters(self, mel: Tensor, f0: Tensor, voicing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Two filters for each frame.
@@ -135,6 +140,13 @@ def inverse_stft(spectrum: Tensor, window: Tensor) -> Tensor:
     total = _overlap_add(blocks)
     norm = _overlap_add(weights).clamp_min(1e-3)
     return (total / norm)[:, side : side + frames * HOP_LENGTH]
+
+
+def _repeat_edges(x: Tensor) -> Tensor:
+    """First and last frame repeated: (batch, frames, channels) to (batch, frames + 2 · edge, channels)."""
+    return torch.cat(
+        [x[:, :1].expand(-1, _EDGE_FRAMES, -1), x, x[:, -1:].expand(-1, _EDGE_FRAMES, -1)], dim=1
+    )
 
 
 def _overlap_add(blocks: Tensor) -> Tensor:

@@ -48,14 +48,26 @@ class PitchEstimator(nn.Module):
         return scores[..., :PITCH_BINS], scores[..., PITCH_BINS]
 
     def estimate(self, mel: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """F0 in Hz for every frame, voiced or not, and the probability of voicing; both (batch, frames)."""
+        """F0 of every frame, voiced or not, along the likeliest smooth path, and the chance of voicing.
+
+        Args:
+            mel: shape (batch, frames, MEL_BINS), natural log magnitude.
+            mask: shape (batch, frames), True on content.
+
+        Returns:
+            F0 in Hz, positive everywhere, and the probability of voicing; both (batch, frames).
+        """
         logits, voicing = self(mel, mask)
-        probabilities = logits.float().softmax(dim=-1)
-        peak = probabilities.argmax(dim=-1, keepdim=True)
+        probability = voicing.float().sigmoid()
+        scores = logits.float().log_softmax(dim=-1)
+        # Where nothing is voiced the scores say nothing, and the path runs straight on.
+        path = smooth_path(scores * probability[..., None])
         index = torch.arange(PITCH_BINS, device=mel.device)
-        local = probabilities * ((index - peak).abs() <= 4)
-        log_f0 = (local * self.centers).sum(-1) / local.sum(-1)
-        return log_f0.exp(), voicing.float().sigmoid()
+        local = scores.exp() * ((index - path[..., None]).abs() <= 4)
+        weight = local.sum(-1)
+        average = (local * self.centers).sum(-1) / weight.clamp_min(1e-6)
+        log_f0 = torch.where(weight > 1e-3, average, self.centers[path])
+        return log_f0.exp(), probability
 
     def loss(self, mel: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
         """Cross entropies of the pitch of voiced frames and of voicing.
@@ -72,3 +84,27 @@ class PitchEstimator(nn.Module):
         entropy = -(target * logits.float().log_softmax(dim=-1)).sum(-1)
         pitch = (entropy * voiced).sum() / voiced.sum().clamp_min(1)
         return pitch, nn.functional.binary_cross_entropy_with_logits(voicing.float(), voiced.float())
+
+
+def smooth_path(scores: Tensor, spread: float = 3.0, jump: float = 6.0) -> Tensor:
+    """Likeliest path through frequency bins (Viterbi) when steps are small, or rare jumps.
+
+    Args:
+        scores: shape (batch, frames, bins), log likelihoods.
+        spread: standard deviation of a step between frames, in bins.
+        jump: cost of a step of any size, in nats, where the normal distribution would ask for more.
+
+    Returns:
+        bins, shape (batch, frames).
+    """
+    bins = torch.arange(scores.shape[-1], device=scores.device, dtype=scores.dtype)
+    steps = (-0.5 * ((bins[:, None] - bins[None, :]) / spread).square()).clamp_min(-jump)
+    total, back = scores[:, 0], []
+    for frame in range(1, scores.shape[1]):
+        best = (total[:, None, :] + steps).max(dim=-1)
+        back.append(best.indices)
+        total = best.values + scores[:, frame]
+    path = [total.argmax(dim=-1)]
+    for choice in reversed(back):
+        path.append(choice.gather(1, path[-1][:, None])[:, 0])
+    return torch.stack(path[::-1], dim=1)

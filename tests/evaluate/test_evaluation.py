@@ -43,18 +43,17 @@ def test_natural_recordings_are_scored_by_the_same_tools(spoken, sentences):
     assert made.prosody == natural.prosody
     assert made.words.words == 10
     assert made.interval[0] <= made.words.rate <= made.interval[1]
+    assert f" {100 * made.words.rate:.1f} | " in render(result)
 
 
 def test_report_shows_the_numbers_of_the_rows(spoken, sentences):
     result = evaluate(
-        sentences, spoken / "made", spoken / "natural", ("wer", "duration", "prosody", "similarity"),
+        sentences, spoken / "made", spoken / "natural", ("duration", "prosody", "similarity"),
         others=spoken / "others",
     )  # fmt: skip
     row = result.row(SYNTHESISED)
-    text = render(result)
-    lines = [line for line in text.splitlines() if line.startswith("| kathleen")]
+    lines = [line for line in render(result).splitlines() if line.startswith("| kathleen")]
     assert len(lines) == 2
-    assert f"| {100 * row.words.rate:.1f} |" in lines[0].replace("  ", " ")
     assert f" {row.prosody['f0_mean']:.1f} |" in lines[0]
     assert row.duration.files == 2 and row.duration.exact == 0.0
     similarity = row.similarity[0]

@@ -26,7 +26,7 @@ def test_both_embedded_recipes_make_the_same_networks(name: str) -> None:
     assert (models["voice"].dim, models["voice"].layers) == (192, 4)
     assert models["tokenizer"].dim == 256 and models["tokenizer"].levels == (8, 5, 5, 5)
     assert (models["lm"].dim, models["lm"].layers) == (256, 6)
-    assert (models["acoustic"].dim, models["acoustic"].layers) == (288, 6)
+    assert (models["acoustic"].dim, models["acoustic"].layers) == (256, 5)
     assert (models["vocoder"].dim, models["vocoder"].layers) == (256, 7)
     assert set(recipe.corpora) == {"kathleen", "cmu_arctic", "ljspeech", "librispeech", "crema_d"}
     assert recipe.pack.default_voice == "kathleen" and recipe.pack.max_megabytes == 64

@@ -8,7 +8,7 @@ from emotts.audio.pitch import F0_CEILING, F0_FLOOR
 from emotts.timebase import HOP_LENGTH, MEL_BINS, WINDOW_LENGTH
 from emotts.vocoder import Vocoder, VocoderConfig
 from emotts.vocoder.model import inverse_stft
-from emotts.vocoder.pitch import PITCH_BINS, PitchEstimator
+from emotts.vocoder.pitch import PITCH_BINS, PitchEstimator, smooth_path
 
 TINY = VocoderConfig(dim=16, layers=2, expansion=2, pitch_dim=16, pitch_layers=1)
 
@@ -165,3 +165,16 @@ def test_the_pitch_loss_falls_at_the_right_pitch_and_ignores_unvoiced_frames() -
     silent, _ = estimator.loss(mel, torch.zeros(1, 12))
     assert silent == 0
     assert len(estimator.centers) == PITCH_BINS
+
+
+def test_smooth_path_does_not_follow_a_jump_that_lasts_one_frame() -> None:
+    scores = torch.full((1, 9, 40), -4.0)
+    scores[0, :, 10] = -0.1
+    scores[0, 4, 10], scores[0, 4, 35] = -4.0, -0.1
+    assert smooth_path(scores).tolist() == [[10] * 9]
+
+
+def test_smooth_path_follows_a_glide() -> None:
+    scores = torch.full((1, 10, 40), -6.0)
+    scores[0, torch.arange(10), 2 * torch.arange(10) + 5] = 0.0
+    assert smooth_path(scores)[0].tolist() == [2 * k + 5 for k in range(10)]
