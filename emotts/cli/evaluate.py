@@ -68,6 +68,8 @@ def evaluate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
     """Score synthesised speech, beside natural recordings by the same tools."""
+    from dataclasses import replace
+
     from emotts.errors import InputError
     from emotts.evaluate.evaluation import evaluate as run
     from emotts.evaluate.lists import load_sentences
@@ -90,6 +92,7 @@ def evaluate(
     encoder = (lambda path: engine.voice(path).embedding.cpu().numpy()) if own and engine else None
     with _progress("scoring", quiet) as tell, _arpa(language_model) as arpa:
         result = run(listed, audio, reference, wanted, arpa, others, encoder, jobs, tell)
+    result = replace(result, language_model=language_model)  # not the name of a temporary file
     _write(result, output, force, as_json, quiet)
 
 

@@ -145,7 +145,7 @@ def _fresh_library() -> Iterator[tuple[ctypes.CDLL, int]]:
     """
     import espeakng_loader
 
-    from emotts.text.espeak import _short_path
+    from emotts.text.espeak import short_path
 
     source = espeakng_loader.get_library_path()
     with tempfile.TemporaryDirectory(prefix="espeak-", ignore_cleanup_errors=True) as folder:
@@ -158,7 +158,7 @@ def _fresh_library() -> Iterator[tuple[ctypes.CDLL, int]]:
                 ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint, ctypes.c_uint,
                 ctypes.c_void_p, ctypes.c_void_p,
             ]  # fmt: skip
-            data = _short_path(espeakng_loader.get_data_path())
+            data = short_path(espeakng_loader.get_data_path())
             sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _OPTIONS)
             if sample_rate <= 0:
                 raise InputError(f"espeak cannot be started with its data in {data}")

@@ -28,8 +28,12 @@ def write_arpa(
     """Estimates an n-gram model with interpolated absolute discounting and writes it as an ARPA file.
 
     Ney, Essen and Kneser, "On structuring probabilistic dependences in stochastic language modelling",
-    Computer Speech and Language 8, 1994. Probabilities of each history sum to one. Sentences that
-    are tested should not be among those given here: a model that has read the answers flatters.
+    Computer Speech and Language 8, 1994. Probabilities of each history sum to one.
+
+    The sentences say what the figure means. On 75 natural ARCTIC recordings pocketsphinx errs in 27 % with
+    its general model; 57 % with a model of the 1,057 other prompts, for it lacks words; and 4 % with
+    one of all prompts, the tested ones among them. The last is a closed test: it hears small
+    differences between systems, but as an absolute rate it flatters.
 
     Args:
         sentences: text of the domain; normalised by `to_words`.

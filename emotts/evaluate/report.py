@@ -96,7 +96,9 @@ def _notes(evaluation: Evaluation) -> list[str]:
     if "wer" in evaluation.metrics:
         model = "its general language model"
         if evaluation.language_model != GENERAL:
-            model = f"the language model {evaluation.language_model}"
+            model = (
+                f"the language model {evaluation.language_model} (a closed test if it has read the sentences)"
+            )
         notes.append(f"WER: pocketsphinx with {model}; interval by bootstrap over the sentences.")
         if evaluation.unknown_words:
             words = ", ".join(evaluation.unknown_words[:20])

@@ -1,7 +1,7 @@
 """Word error rate by an independent recogniser.
 
 The recogniser is pocketsphinx with the acoustic model, dictionary and language model that its wheel
-brings. It makes many errors on clear natural speech too (24 to 34 % on read ARCTIC prompts), so a rate means
+brings. It makes many errors on clear natural speech too (21 to 34 % on read ARCTIC prompts), so a rate means
 something only beside that of natural recordings of the same sentences.
 """
 

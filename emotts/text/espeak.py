@@ -80,12 +80,12 @@ def _new_wrapper() -> EspeakWrapper:
     from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
     EspeakWrapper.set_library(espeakng_loader.get_library_path())
-    EspeakWrapper.set_data_path(_short_path(espeakng_loader.get_data_path()))
+    EspeakWrapper.set_data_path(short_path(espeakng_loader.get_data_path()))
     return EspeakWrapper()
 
 
 @functools.cache
-def _short_path(path: str) -> str:
+def short_path(path: str) -> str:
     """Return the path, or a link to it in a temporary folder where it is too long for espeak."""
     if len(os.fsencode(path)) <= _LONGEST_PATH:
         return path

@@ -134,4 +134,6 @@ def model_card(recipe: RecipeConfig, corpus: Corpus) -> str:
     if settings.voices:
         lines += ["", "## Voices", "", "| name | speaker | description |", "|---|---|---|"]
         lines += [f"| {name} | {v.speaker} | {v.description} |" for name, v in settings.voices.items()]
+    if settings.card.strip():
+        lines += ["", settings.card.strip()]
     return "\n".join(lines) + "\n"

@@ -112,6 +112,7 @@ class PackConfig(StrictModel):
         voices: named voices.
         generation: defaults of the synthesis.
         max_megabytes: a larger directory is an error.
+        card: Markdown that ends the model card: limits, results, terms.
     """
 
     name: str = "unnamed"
@@ -122,6 +123,7 @@ class PackConfig(StrictModel):
     voices: dict[str, NamedVoice] = Field(default_factory=dict)
     generation: GenerationConfig = GenerationConfig()
     max_megabytes: float = Field(64.0, gt=0)
+    card: str = ""
 
     @model_validator(mode="after")
     def _default_exists(self) -> PackConfig:
