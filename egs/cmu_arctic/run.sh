@@ -1,23 +1,3 @@
 #!/usr/bin/env bash
-# Prepare, validate, measure and pack CMU ARCTIC.
-#
-#   egs/cmu_arctic/run.sh --corpus FOLDER [--exp FOLDER] [--jobs 2] [--stage 1] [--stop-stage 3] [--force]
-#
-# FOLDER is the corpus as its owners publish it. $PYTHON is the interpreter (python3 if not set).
-set -euo pipefail
-
-here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../.." && pwd)
-corpus=
-exp=$here/exp
-jobs=2
-stage=1
-stop_stage=3
-force=false
-. "$root/tools/parse_options.sh"
-
-options=(--config "$here/conf/recipe.yaml" --exp "$exp" --stage "$stage" --stop-stage "$stop_stage" --jobs "$jobs")
-if [ -n "$corpus" ]; then options+=(--corpus "cmu_arctic=$corpus"); fi
-if [ "$force" = true ]; then options+=(--force); fi
-export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH}
-exec "${PYTHON:-python3}" "$root/recipes/run.py" "${options[@]}"
+# Prepare, validate, measure and pack CMU ARCTIC; the options are those of recipes/corpus.sh.
+exec "$(dirname "$0")/../../recipes/corpus.sh" cmu_arctic "$@"

@@ -16,8 +16,8 @@ from emotts import __version__
 from emotts.errors import EmottsError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "train": ("pyworld", "tensorboard", "tqdm", "matplotlib"),
-    "evaluate": ("jiwer", "pocketsphinx", "speechmos", "onnxruntime"),
+    "train": ("tensorboard", "tqdm", "matplotlib"),
+    "evaluate": ("jiwer", "pyworld", "pocketsphinx", "speechmos", "onnxruntime"),
     "demo": ("gradio",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "video": ("av", "pysubs2", "pyloudnorm"),

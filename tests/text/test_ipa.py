@@ -58,7 +58,7 @@ def test_a_data_path_too_long_for_espeak_is_linked(tmp_path: Path) -> None:
     folder = tmp_path / ("x" * 100) / ("y" * 60)
     folder.mkdir(parents=True)
     (folder / "phontab").touch()
-    short = espeak._short_path(str(folder))
+    short = espeak.short_path(str(folder))
     assert len(short) <= 120
     assert (Path(short) / "phontab").exists()
-    assert espeak._short_path(str(tmp_path)[:50]) == str(tmp_path)[:50]
+    assert espeak.short_path(str(tmp_path)[:50]) == str(tmp_path)[:50]
