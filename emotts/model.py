@@ -40,10 +40,22 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
 
 
 class GenerationConfig(StrictModel):
-    """What `synthesize` uses where the caller says nothing."""
+    """What `synthesize` uses where the caller says nothing.
+
+    Attributes:
+        steps: of the acoustic decoder; 0 gives its regression without the flow.
+        cfg: strength of classifier-free guidance.
+        noise: standard deviation of the noise that the flow starts from. Under 1 the speech is smoother
+            and clearer, and less varied (Grad-TTS, Popov et al. 2021, section 3).
+        temperature: of the language model's sampling.
+        top_p: share of the probability that it draws from.
+        top_k: number of codes that it draws from.
+        repetition_penalty: on codes of the last tokens; 1 is none.
+    """
 
     steps: int = 8
     cfg: float = 1.0
+    noise: float = 1.0
     temperature: float = 0.7
     top_p: float = 0.9
     top_k: int = 50

@@ -173,6 +173,7 @@ def run_acoustic(
         prompt_codes=[_or_none(segment.voice.prompt_codes) for segment in segments],
         steps=settings.steps,
         cfg=settings.cfg,
+        temperature=settings.noise,
         seeds=[stage_seed(segment, 1) for segment in segments],
     )
     return [row[:size] for row, size in zip(mel, frames.tolist(), strict=True)]

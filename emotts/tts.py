@@ -152,7 +152,7 @@ class EmoTTS:
             seed: the same seed gives the same samples; without one it is drawn, and is in `Speech.seed`.
             language: of the text, as espeak names it; the model's first language when left out.
             progress: called with the stage and the fraction done.
-            **options: steps, cfg, temperature, top_p, top_k, repetition_penalty; the model's configuration
+            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty; the model's configuration
                 has their defaults.
 
         Returns:
