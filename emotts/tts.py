@@ -152,8 +152,8 @@ class EmoTTS:
             seed: the same seed gives the same samples; without one it is drawn, and is in `Speech.seed`.
             language: of the text, as espeak names it; the model's first language when left out.
             progress: called with the stage and the fraction done.
-            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty; the model's configuration
-                has their defaults.
+            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty: see
+                `emotts.model.GenerationConfig`; the model's configuration has their defaults.
 
         Returns:
             the speech, or a list of them in the order of the texts.
