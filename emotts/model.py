@@ -43,7 +43,7 @@ class GenerationConfig(StrictModel):
     """What `synthesize` uses where the caller says nothing.
 
     Attributes:
-        steps: of the acoustic decoder; 0 gives its regression without the flow.
+        steps: of the acoustic decoder.
         cfg: strength of classifier-free guidance.
         noise: standard deviation of the noise that the flow starts from. Under 1 the speech is smoother
             and clearer, and less varied (Grad-TTS, Popov et al. 2021, section 3).

@@ -15,7 +15,7 @@ SHORTEST_SECONDS = 0.04
 """One token."""
 
 _RANGES: dict[str, tuple[float, float]] = {
-    "steps": (0, 1000),
+    "steps": (1, 1000),
     "cfg": (0.0, 20.0),
     "noise": (0.0, 2.0),
     "temperature": (0.0, 5.0),
