@@ -1,7 +1,7 @@
 """Transformer blocks with rotary positions that are given, not counted.
 
 Positions are real numbers, so that a phoneme can sit at the centre of its place in a timing plan
-(DESIGN.md section 3) and a token at its own index.
+and a token at its own index.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A prefix language model over `[voice, emotion, duration, phonemes ..., START, codes ...]`. The duration
 token and its sharing with the position table follow IndexTTS2 (arXiv 2506.21619); the aligned rotary
-positions are described in DESIGN.md. Our addition: every code slot is also given the state of the phoneme
+positions are described in README.md. Our addition: every code slot is also given the state of the phoneme
 that owns it in the plan, of the next phoneme, and its place inside the phoneme, so that little data suffices
 to learn to read.
 """

@@ -160,7 +160,7 @@ class PlanGeometry:
 
 
 def plan_geometry(inputs: LMInputs, slots: int) -> PlanGeometry:
-    """Lays phonemes and tokens out on one axis (DESIGN.md, TimingPlan).
+    """Lays phonemes and tokens out on one axis (see `emotts.timing.TimingPlan`).
 
     A phoneme of one token at token n has position n, exactly that of the slot that predicts code n. Phonemes
     without a plan are spread evenly over the total, or over two tokens each when the length is free.

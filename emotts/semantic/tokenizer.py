@@ -1,6 +1,6 @@
 """Semantic tokens: 25 codes a second that carry the words and the prosody, not the voice.
 
-Trained from scratch (DESIGN section 3): CTC on phonemes before the last stride, where quick speech cannot
+Trained from scratch: CTC on phonemes before the last stride, where quick speech cannot
 starve it; after the quantiser, heads for phones, speaker-normalised F0, voicing and energy, and
 a mel reconstruction that is given the voice, so that the codes need not carry it.
 """
