@@ -217,7 +217,12 @@ class RecipeConfig(StrictModel):
         if part == "lm":
             return {"symbols": len(SYMBOLS), "codebook_size": codebook_size, "voice_dim": voice_dim}
         latent_dim = self.task_config("lm").model.dim
-        return {"codebook_size": codebook_size, "latent_dim": latent_dim, "voice_dim": voice_dim}
+        return {
+            "symbols": len(SYMBOLS),
+            "codebook_size": codebook_size,
+            "latent_dim": latent_dim,
+            "voice_dim": voice_dim,
+        }
 
     def with_sources(
         self, paths: Mapping[str, Path] | None = None, data: Mapping[str, Path] | None = None
