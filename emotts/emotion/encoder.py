@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 from emotts.config import StrictModel
 from emotts.emotion.emotion import EMOTIONS, Emotion
-from emotts.errors import AudioError
 from emotts.nn.convnext import ConvNeXtBlock
-from emotts.timebase import MEL_BINS, SAMPLE_RATE
+from emotts.timebase import SAMPLE_RATE
 
 HEARD_BINS = 70
 """Mel bins, from the lowest, that lie under 8 kHz: emotional corpora carry nothing above it."""
+
+PITCH_CHANNELS = 3
+"""What is heard of the pitch: `pitch_channels`."""
 
 _STACK = 4
 _DEPTH = 5.5  # nepers: 48 dB under the loud frames lies the background of a room
@@ -36,7 +38,7 @@ class EmotionEncoderConfig(StrictModel):
     layers: int = 4
     expansion: int = 2
     embedding_dim: int = 64
-    dropout: float = 0.2
+    dropout: float = 0.1
 
 
 class EmotionEncoder(nn.Module):
@@ -56,7 +58,7 @@ class EmotionEncoder(nn.Module):
         super().__init__()
         self.config = config
         dim, width = config.dim, config.embedding_dim
-        self.embed = nn.Linear(_STACK * HEARD_BINS, dim)
+        self.embed = nn.Linear(_STACK * (HEARD_BINS + PITCH_CHANNELS), dim)
         self.blocks = nn.ModuleList(ConvNeXtBlock(dim, 7, config.expansion) for _ in range(config.layers))
         self.norm = nn.LayerNorm(dim)
         self.attention = nn.Sequential(nn.Linear(dim, dim // 2), nn.Tanh(), nn.Linear(dim // 2, dim))
@@ -67,11 +69,13 @@ class EmotionEncoder(nn.Module):
         self.register_buffer("low", torch.zeros(len(EMOTIONS)))
         self.register_buffer("high", torch.ones(len(EMOTIONS)))
 
-    def embedding(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
+    def embedding(self, mel: Tensor, f0: Tensor, mask: Tensor | None = None) -> Tensor:
         """Style of recordings.
 
         Args:
-            mel: shape (batch, frames, MEL_BINS), natural log magnitude; frames past the last multiple of 4 are dropped.
+            mel: shape (batch, frames, MEL_BINS), natural log magnitude; frames after the last multiple of 4
+                are dropped.
+            f0: shape (batch, frames), Hz, zero where unvoiced.
             mask: shape (batch, frames), True on content.
 
         Returns:
@@ -81,8 +85,10 @@ class EmotionEncoder(nn.Module):
         frames -= frames % _STACK
         whole = mel.new_ones(batch, frames, dtype=torch.bool) if mask is None else mask[:, :frames]
         mask = whole[:, _STACK - 1 :: _STACK]  # a position counts where all of its frames do
-        heard = level_out(mel[:, :frames, :HEARD_BINS], mask.repeat_interleave(_STACK, dim=1))
-        x = heard.reshape(batch, frames // _STACK, -1)
+        whole = mask.repeat_interleave(_STACK, dim=1)
+        heard = level_out(mel[:, :frames, :HEARD_BINS], whole)
+        x = torch.cat([heard, pitch_channels(f0[:, :frames], whole)], dim=-1)
+        x = x.reshape(batch, frames // _STACK, -1)
         x = self.embed(x)
         for block in self.blocks:
             x = block(x, mask)
@@ -92,24 +98,22 @@ class EmotionEncoder(nn.Module):
         variance = (weights * (x - mean[:, None]).square()).sum(1)
         return self.project(torch.cat([mean, variance.clamp_min(1e-5).sqrt()], dim=-1)).float()
 
-    def forward(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(self, mel: Tensor, f0: Tensor, mask: Tensor | None = None) -> Tensor:
         """Logits of neutral and of the eight emotions: shape (batch, 9); see `embedding`."""
-        return self.classify(self.embedding(mel, mask)).float()
+        return self.classify(self.embedding(mel, f0, mask)).float()
 
-    def shares(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
+    def shares(self, mel: Tensor, f0: Tensor, mask: Tensor | None = None) -> Tensor:
         """Share of listeners expected to hear each emotion: shape (batch, 8), with neutral's sums to one."""
-        return self(mel, mask).softmax(dim=-1)[:, 1:]
+        return self(mel, f0, mask).softmax(dim=-1)[:, 1:]
 
-    def intensities(self, mel: Tensor, mask: Tensor | None = None) -> Tensor:
+    def intensities(self, mel: Tensor, f0: Tensor, mask: Tensor | None = None) -> Tensor:
         """Calibrated intensities, shape (batch, 8), in [0, 1]."""
-        return stretch(self.shares(mel, mask), self.low, self.high)
+        return stretch(self.shares(mel, f0, mask), self.low, self.high)
 
     @torch.no_grad()
-    def emotion(self, mel: Tensor) -> Emotion:
-        """The emotion of one recording; `mel` has shape (frames, MEL_BINS)."""
-        if mel.dim() != 2 or mel.shape[1] != MEL_BINS or len(mel) < _STACK:
-            raise AudioError(f"an emotion recording must give mel (frames, {MEL_BINS}), not {tuple(mel.shape)}")
-        values = self.intensities(mel[None])[0].clamp(0.0, 1.0).tolist()
+    def emotion(self, mel: Tensor, f0: Tensor) -> Emotion:
+        """The emotion of one recording: mel (frames, MEL_BINS) and F0 (frames,), of at least 4 frames."""
+        values = self.intensities(mel[None], f0[None])[0].clamp(0.0, 1.0).tolist()
         return Emotion(tuple(round(value, 4) for value in values))
 
 
@@ -132,6 +136,24 @@ def level_out(mel: Tensor, mask: Tensor) -> Tensor:
     return (relative - _CENTRE) / _SCALE
 
 
+def pitch_channels(f0: Tensor, mask: Tensor) -> Tensor:
+    """Voicing, pitch against 150 Hz, and pitch against the recording's own mean.
+
+    Args:
+        f0: shape (batch, frames), Hz, zero where unvoiced.
+        mask: shape (batch, frames), True on content.
+
+    Returns:
+        shape (batch, frames, PITCH_CHANNELS); zero where unvoiced.
+    """
+    voiced = (f0 > 0) & mask
+    pitch = (f0.float().clamp_min(1.0) / 150.0).log()
+    count = voiced.sum(1, keepdim=True).clamp_min(1)
+    mean = pitch.masked_fill(~voiced, 0.0).sum(1, keepdim=True) / count
+    channels = torch.stack([torch.ones_like(pitch), 2.0 * pitch, 4.0 * (pitch - mean)], dim=-1)
+    return channels.masked_fill(~voiced[..., None], 0.0)
+
+
 def stretch(shares: Tensor, low: Tensor, high: Tensor) -> Tensor:
     """Linear from `low` (0) to `high` (1), cut off at both ends; all of shape (..., 8)."""
     return ((shares - low) / (high - low).clamp_min(1e-3)).clamp(0.0, 1.0)
@@ -141,8 +163,8 @@ def calibrate(shares: Tensor, votes: Tensor, neutral: Tensor) -> tuple[Tensor, T
     """Where each emotion's intensity begins and is full, so that recordings use the whole range.
 
     The softmax of a model that is not sure stays far from 0 and 1. Intensity 0 lies at the upper quartile of
-    what the model gives recordings that most listeners hear as neutral, and 1 at the upper quartile of what it
-    gives those that most hear as the emotion.
+    what the model gives recordings that most listeners hear as neutral, and 1 at the upper quartile of what
+    it gives those that most hear as the emotion.
 
     Args:
         shares: shape (items, 8), of the model, on speakers that it was not trained on.
@@ -164,14 +186,19 @@ def calibrate(shares: Tensor, votes: Tensor, neutral: Tensor) -> tuple[Tensor, T
     return low, high
 
 
-def mel_of_recording(waveform: Tensor, rate: int, source: str = "the emotion recording") -> Tensor:
-    """Log-mel (frames, MEL_BINS) of a recording of any rate, (samples,), at most 15 s.
+def analyse_recording(
+    waveform: Tensor, rate: int, source: str = "the emotion recording"
+) -> tuple[Tensor, Tensor]:
+    """Log-mel (frames, MEL_BINS) and F0 (frames,) of a recording of any rate, (samples,), at most 15 s.
 
     Raises:
         AudioError: silent, or with less than a second of speech.
     """
     from emotts.audio.io import resample
     from emotts.audio.mel import LogMel
+    from emotts.audio.pitch import extract_f0
     from emotts.voice.reference import speech_of_recording
 
-    return LogMel()(speech_of_recording(resample(waveform, rate, SAMPLE_RATE), source)[None])[0]
+    speech = speech_of_recording(resample(waveform, rate, SAMPLE_RATE), source)
+    mel = LogMel()(speech[None])[0]
+    return mel, extract_f0(speech, frames=len(mel))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -83,7 +83,7 @@ def measure_clips(
     return [vector if np.isfinite(vector).all() else None for vector in (known[key] for key in keys)]
 
 
-def _measure_all(clips: list[Clip], jobs: int):  # noqa: ANN202 - an iterator of vectors
+def _measure_all(clips: list[Clip], jobs: int) -> Iterator[np.ndarray]:
     if jobs <= 1 or len(clips) < 2:
         yield from map(_measure, clips)
         return

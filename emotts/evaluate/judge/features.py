@@ -1,8 +1,8 @@
 """What the judge hears: statistics of pitch, loudness, rhythm and spectrum of one recording.
 
-The set follows eGeMAPS (Eyben et al., "The Geneva minimalistic acoustic parameter set", IEEE Trans. Affective
-Computing 7(2), 2016) in what it measures, but not in its exact definitions. All levels are logarithms, so that
-a difference between two recordings is a ratio of what was measured.
+The set follows eGeMAPS (Eyben et al., "The Geneva minimalistic acoustic parameter set", IEEE Trans.
+Affective Computing 7(2), 2016) in what it measures, but not in its exact definitions. All levels are
+logarithms, so that a difference between two recordings is a ratio of what was measured.
 """
 
 from __future__ import annotations
@@ -210,9 +210,7 @@ def _spectrum(frames: _Frames) -> np.ndarray:
     flux = np.abs(np.diff(mel, axis=0))[neighbours].mean() if neighbours.any() else 0.0
     rest = frames.power[frames.active & (frames.f0 == 0)] + _TINY
     treble = (_band(rest, 3000, 8000) - _band(rest, 0, 8000)).mean() if len(rest) else 0.0
-    return np.concatenate(
-        [cepstra.mean(0), cepstra.std(0), bands.mean(0), statistics, [flux, treble]]
-    )
+    return np.concatenate([cepstra.mean(0), cepstra.std(0), bands.mean(0), statistics, [flux, treble]])
 
 
 def _hertz() -> np.ndarray:

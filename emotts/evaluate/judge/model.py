@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +40,15 @@ class EmotionJudge:
         scale: shape (features,), what differences are divided by.
         weights: shape (features, classes).
         bias: shape (classes,).
+        natural: class -> its recall on natural recordings of CREMA-D whose listeners agreed with the actor,
+            what synthesis is held against; empty where it was not measured.
     """
 
     classes: tuple[str, ...]
     scale: np.ndarray
     weights: np.ndarray
     bias: np.ndarray
+    natural: Mapping[str, float] = field(default_factory=dict)
 
     def probabilities(self, moved: np.ndarray, classes: Sequence[str] | None = None) -> np.ndarray:
         """Probability of each class.
@@ -85,6 +88,7 @@ class EmotionJudge:
             OutputError: it cannot be written.
         """
         about = {"version": FEATURES_VERSION, "classes": self.classes, "features": FEATURES}
+        about["natural"] = dict(self.natural)
         buffer = io.BytesIO()
         np.savez(
             buffer, about=np.array(json.dumps(about)), scale=self.scale, weights=self.weights, bias=self.bias
@@ -106,7 +110,7 @@ class EmotionJudge:
                 about = json.loads(str(content["about"]))
                 arrays = [content[name].astype(np.float64) for name in ("scale", "weights", "bias")]
             current = (about["version"], tuple(about["features"])) == (FEATURES_VERSION, FEATURES)
-            judge = cls(tuple(about["classes"]), *arrays)
+            judge = cls(tuple(about["classes"]), *arrays, dict(about["natural"]))
         except (OSError, ValueError, KeyError, EOFError, TypeError):
             raise ModelError(f"{path} is not a judge; egs/judge/run.sh makes one") from None
         if not current or judge.weights.shape != (len(FEATURES), len(judge.classes)):
@@ -158,48 +162,26 @@ def train_judge(
 
 
 def against_neutral(
-    features: np.ndarray,
-    neutral: Sequence[bool] | np.ndarray,
-    speakers: Sequence[Hashable],
-    texts: Sequence[Hashable] | None = None,
+    features: np.ndarray, neutral: Sequence[bool] | np.ndarray, speakers: Sequence[Hashable]
 ) -> np.ndarray:
-    """Differences of recordings from their speaker's neutral speech.
+    """Differences of recordings from the mean of their speaker's neutral recordings.
 
-    What a text does to the measures (a question rises, a short sentence has few pauses) is taken off as well,
-    as its mean over the neutral recordings of all speakers: the two-way additive model is fitted to the neutral
-    recordings. A neutral recording is compared with the speaker's others, not with itself.
+    A neutral recording is compared with the speaker's others, not with itself.
 
     Args:
         features: shape (recordings, features).
         neutral: which recordings are neutral.
         speakers: of each recording.
-        texts: of each recording; None takes all texts as one.
 
     Returns:
         same shape; NaN where a speaker has no (other) neutral recording.
     """
     features, neutral = np.asarray(features, np.float64), np.asarray(neutral, bool)
     people, person = np.unique(np.array([str(s) for s in speakers]), return_inverse=True)
-    lines, line = np.unique(
-        np.array([str(t) for t in (texts if texts is not None else [""] * len(features))]), return_inverse=True
-    )
+    sums = np.zeros((len(people), features.shape[1]))
+    np.add.at(sums, person[neutral], features[neutral])
     counts = np.bincount(person[neutral], minlength=len(people)).astype(float)
-    own = np.zeros((len(people), features.shape[1]))
-    of_line = np.zeros((len(lines), features.shape[1]))
-    for _ in range(20):
-        own = _means(features[neutral] - of_line[line[neutral]], person[neutral], len(people))
-        of_line = _means(features[neutral] - own[person[neutral]], line[neutral], len(lines))
-        of_line = np.nan_to_num(of_line - np.nanmean(of_line, axis=0)) if neutral.any() else of_line
-    moved = features - own[person] - of_line[line]
-    size = counts[person][neutral]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        moved[neutral] *= np.where(size > 1, size / (size - 1), np.nan)[:, None]
-    return moved
-
-
-def _means(values: np.ndarray, groups: np.ndarray, count: int) -> np.ndarray:
-    """Mean of each group, NaN for empty ones; shape (count, features)."""
-    sums = np.zeros((count, values.shape[1]))
-    np.add.at(sums, groups, values)
-    sizes = np.bincount(groups, minlength=count)[:, None]
-    return np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan)
+    own = np.where(neutral, 1.0, 0.0)[:, None]  # taken out of the speaker's mean
+    rest = counts[person][:, None] - own
+    mean = (sums[person] - own * features) / np.where(rest > 0, rest, np.nan)
+    return features - mean

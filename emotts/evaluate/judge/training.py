@@ -1,11 +1,11 @@
-"""Makes the judge from RAVDESS, and says how far it can be trusted: `python -m emotts.evaluate.judge.training`."""
+"""Makes the judge from RAVDESS, and says how far it can be trusted; `egs/judge/run.sh` calls it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,9 @@ def cross_validate(data: Recordings, classes: Sequence[str], folds: int = _FOLDS
     return decisions.tolist()
 
 
-def recalls(labels: Sequence[str], decisions: Sequence[str], classes: Sequence[str] = FIVE) -> dict[str, float]:
+def recalls(
+    labels: Sequence[str], decisions: Sequence[str], classes: Sequence[str] = FIVE
+) -> dict[str, float]:
     """Share of each class's recordings that is decided rightly; NaN for a class without recordings."""
     truth, said = np.array(labels, dtype=object), np.array(decisions, dtype=object)
     return {
@@ -182,6 +184,8 @@ def make_judge(
         rows["CREMA-D, listeners agreed"] = heard.labels.tolist(), alone.decide(heard.moved)
         heard = natural.of(six)
         more["CREMA-D, listeners agreed"] = heard.labels.tolist(), judge.decide(heard.moved, six)
+        alone = replace(alone, natural=recalls(*rows["CREMA-D, listeners agreed"]))
+        judge = replace(judge, natural=recalls(*more["CREMA-D, listeners agreed"], six))
     alone.save(output / JUDGE_FILE)
     judge.save(output / f"all-{JUDGE_FILE}")
     report = _report(rows, eight, more, judge, six)
@@ -207,7 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Command line of `egs/judge/run.sh`; returns the exit status."""
     parser = argparse.ArgumentParser(description="Train the independent judge of emotion on RAVDESS.")
     parser.add_argument("--ravdess", type=Path, required=True, help="corpus as published")
-    parser.add_argument("--crema-d", type=Path, help="corpus as published, for the recall on natural recordings")
+    parser.add_argument(
+        "--crema-d", type=Path, help="corpus as published, for the recall on natural recordings"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for the judge and its figures")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Training of the emotion encoder: listeners' votes as soft labels, and a speaker classifier that it defeats."""
+"""Training of the emotion encoder: votes of listeners as soft labels, and a speaker classifier to defeat."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class EmotionEncoderTaskConfig(StrictModel):
     model: EmotionEncoderConfig = EmotionEncoderConfig()
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.05, ge=0)
-    reversal: float = Field(0.3, ge=0)
-    balance: float = Field(0.5, ge=0, le=1)
+    reversal: float = Field(0.1, ge=0)
+    balance: float = Field(0.7, ge=0, le=1)
     held_speakers: int = Field(10, ge=0)
     warp: float = Field(0.08, ge=0, lt=0.5)
     mask_frames: int = Field(20, ge=0)
@@ -82,7 +82,7 @@ class EmotionEncoderTask(Task):
         names = sorted({train.utterances[i].speaker for i in self.items})
         if len(names) < 2:
             raise DataError(
-                f"emotional recordings of {len(names)} training speakers: the emotion encoder needs two or more"
+                f"emotional recordings of {len(names)} training speakers; the emotion encoder needs two"
             )
         self.speakers = {name: k for k, name in enumerate(names)}
         labels = torch.stack([vote_shares(train.utterances[i]) for i in self.items])
@@ -114,9 +114,11 @@ class EmotionEncoderTask(Task):
         """Augmented mels (batch, frames, bins), vote shares (batch, 9) and speaker indices (batch,)."""
         items = [self.items[i] for i in indices]
         mel, lengths = pad_stack([augment(self.train.mel(i), self.config, generator) for i in items])
+        f0, _ = pad_stack([self.train.f0(i) for i in items])
         utterances = [self.train.utterances[i] for i in items]
         return {
             "mel": mel,
+            "f0": f0,
             "lengths": lengths // FRAMES_PER_TOKEN,
             "frames": lengths,
             "votes": torch.stack([vote_shares(u) for u in utterances]),
@@ -128,7 +130,7 @@ class EmotionEncoderTask(Task):
         """Cross-entropy to the votes, and to the speakers through reversed gradients."""
         encoder, probe = self.modules["emotion_encoder"], self.modules["speaker_probe"]
         mask = lengths_to_mask(batch["frames"], batch["mel"].shape[1])
-        embedding = encoder.embedding(batch["mel"], mask)
+        embedding = encoder.embedding(batch["mel"], batch["f0"], mask)
         logits = encoder.classify(embedding).float()
         votes = batch["votes"] * self.weights
         emotion = -(votes * logits.log_softmax(-1)).sum(-1).mean()
@@ -208,7 +210,10 @@ def _between(generator: torch.Generator) -> float:
 def score_items(encoder: EmotionEncoder, corpus: Corpus, items: Sequence[int]) -> tuple[Tensor, Tensor]:
     """The encoder's shares and the listeners', both (items, 9), neutral first."""
     device = next(encoder.parameters()).device
-    shares = [encoder(corpus.mel(i)[None].to(device)).softmax(-1)[0].cpu() for i in items]
+    shares = [
+        encoder(corpus.mel(i)[None].to(device), corpus.f0(i)[None].to(device)).softmax(-1)[0].cpu()
+        for i in items
+    ]
     votes = [vote_shares(corpus.utterances[i]) for i in items]
     empty = torch.zeros(0, len(CLASSES))
     return (torch.stack(shares), torch.stack(votes)) if items else (empty, empty)
