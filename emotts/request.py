@@ -61,6 +61,17 @@ def check_request(
         check_option(name, value)
 
 
+def one_emotion_source(**sources: object) -> None:
+    """Checks that emotion comes from one place at most.
+
+    Raises:
+        InputError: two or more are given; names them.
+    """
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"give one source of emotion ({', '.join(sources)}), not {' and '.join(given)}")
+
+
 def check_length(duration: Any, tokens: Any, speed: Any, plan: object) -> None:
     """Checks the wish for a length: at most one of the four, and a number that can be one.
 

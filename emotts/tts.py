@@ -18,7 +18,7 @@ from emotts.emotion import Emotion
 from emotts.errors import InputError
 from emotts.model import EMBEDDED, GenerationConfig, Model, find_model, load_model
 from emotts.pipeline import Clock, Progress, Segment, render
-from emotts.request import check_option, check_request
+from emotts.request import check_option, check_request, one_emotion_source
 from emotts.speech import Speech, align_symbols
 from emotts.text.phonemize import Phonemes, Phonemizer
 from emotts.text.segment import split_text
@@ -113,6 +113,21 @@ class EmoTTS:
         """
         return self._library.get(source)
 
+    def emotion_of(self, recording: str | Path | tuple[Any, int]) -> Emotion:
+        """The emotion that is heard in a recording, whoever speaks in it.
+
+        Args:
+            recording: path, or samples (samples,) with their rate in Hz; at least 1 s of speech, and what
+                follows 15 s is not used. How loud it is does not matter.
+
+        Raises:
+            AudioError: missing, unreadable, silent, or too short.
+            ModelError: the model has no emotion encoder.
+        """
+        from emotts.emotion.recording import emotion_of_recording
+
+        return emotion_of_recording(self.model, recording, self.device)
+
     @overload
     def synthesize(self, text: str, voice: Any = None, emotion: Any = None, **options: Any) -> Speech: ...
     @overload
@@ -126,6 +141,7 @@ class EmoTTS:
         voice: Any = None,
         emotion: Any = None,
         *,
+        emotion_audio: Any = None,
         duration: float | list[float | None] | None = None,
         tokens: int | list[int | None] | None = None,
         speed: float | list[float | None] | None = None,
@@ -145,6 +161,8 @@ class EmoTTS:
             voice: see `voice`.
             emotion: an `Emotion`, text like "angry:0.7" or "happy:0.5,sad:0.2", a mapping of names to
                 intensities, or eight intensities. None is neutral.
+            emotion_audio: a recording whose emotion is taken over, whoever speaks in it, instead of
+                `emotion`; see `emotion_of`.
             duration: exact length in seconds: the audio has round(duration · 24000) samples.
             tokens: exact length in tokens of 40 ms.
             speed: 0.5 to 2.0; 2 speaks twice as fast.
@@ -168,9 +186,12 @@ class EmoTTS:
         texts = [text] if single else list(text)
         wishes = {"duration": duration, "tokens": tokens, "speed": speed, "plan": plan}
         per_text = {**wishes, "voice": voice, "emotion": emotion, "seed": seed, "language": language}
+        per_text["emotion_audio"] = emotion_audio
         spread = {name: _spread(name, value, len(texts), single) for name, value in per_text.items()}
         rows = [dict(zip(spread, values, strict=True)) for values in zip(*spread.values(), strict=True)]
         settings = self._settings(options)
+        for row in rows:
+            one_emotion_source(emotion=row["emotion"], emotion_audio=row["emotion_audio"])
         for line, row in zip(texts, rows, strict=True):
             check_request(line, **{name: row[name] for name in ("emotion", "seed", *wishes)})
         if not texts:
@@ -190,6 +211,8 @@ class EmoTTS:
 
     def _prepare(self, text: str, row: Mapping[str, Any], drawn: int, clock: Clock) -> _Line:
         emotion, voice = _emotion(row["emotion"]), self.voice(row["voice"])
+        if row["emotion_audio"] is not None:
+            emotion = self.emotion_of(row["emotion_audio"])
         with clock.stage("text"):
             phonemizer = _phonemizer(row["language"] or self.model.config.languages[0])
             pieces = _phonemize(phonemizer, text, whole=row["plan"] is not None)

@@ -28,8 +28,15 @@ def synthesize(
         str | None, typer.Option(help="Named voice, a recording of one, or a .safetensors voice file.")
     ] = None,
     emotion: Annotated[
-        str, typer.Option(help="Emotion with intensity 0 to 1: happy:0.7, or a blend happy:0.5,sad:0.2.")
-    ] = "neutral",
+        str | None,
+        typer.Option(
+            help="Emotion with intensity 0 to 1: happy:0.7, or a blend happy:0.5,sad:0.2.",
+            show_default="neutral",
+        ),
+    ] = None,
+    emotion_audio: Annotated[
+        Path | None, typer.Option(help="Recording whose emotion is taken over, whoever speaks in it.")
+    ] = None,
     duration: Annotated[float | None, typer.Option(help="Exact length in seconds.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Exact length in tokens of 40 ms.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speaking rate, 0.5 to 2; 1 is natural.")] = None,
@@ -49,7 +56,7 @@ def synthesize(
 ) -> None:
     """Speak a text into an audio file."""
     from emotts.files import check_output
-    from emotts.request import check_request
+    from emotts.request import check_request, one_emotion_source
 
     content = read_text(text, text_file)
     check_output(output, force, format)
@@ -64,13 +71,16 @@ def synthesize(
         "temperature": temperature,
     }
     check_request(content, **options)
+    one_emotion_source(emotion=emotion, emotion_audio=emotion_audio)
     check_voice(voice)
+    check_emotion_audio(emotion_audio)
     with progress_bar(quiet) as progress:
         from emotts.tts import EmoTTS
 
         engine = EmoTTS.from_pretrained(model, device)
         started = time.perf_counter()
-        speech = engine.synthesize(content, voice=voice, language=language, progress=progress, **options)
+        options |= {"emotion_audio": emotion_audio, "progress": progress}
+        speech = engine.synthesize(content, voice=voice, language=language, **options)
         elapsed = time.perf_counter() - started
     speech.save(output, force=force, format=format)
     report(speech, output, elapsed, as_json, quiet)
@@ -89,6 +99,14 @@ def check_voice(voice: str | None) -> None:
     path = Path(voice)
     if (path.suffix or len(path.parts) > 1) and not path.exists():
         raise AudioError(f"voice file {path} does not exist")
+
+
+def check_emotion_audio(path: Path | None) -> None:
+    """Refuses a recording that is not there, before the model is loaded."""
+    from emotts.errors import AudioError
+
+    if path is not None and not path.is_file():
+        raise AudioError(f"emotion recording {path} does not exist")
 
 
 def read_text(text: str | None, text_file: str | None) -> str:
