@@ -28,8 +28,19 @@ def synthesize(
         str | None, typer.Option(help="Named voice, a recording of one, or a .safetensors voice file.")
     ] = None,
     emotion: Annotated[
-        str, typer.Option(help="Emotion with intensity 0 to 1: happy:0.7, or a blend happy:0.5,sad:0.2.")
-    ] = "neutral",
+        str | None,
+        typer.Option(
+            help="Emotion with intensity 0 to 1: happy:0.7, or a blend happy:0.5,sad:0.2.",
+            show_default="neutral",
+        ),
+    ] = None,
+    instruct: Annotated[
+        str | None,
+        typer.Option(help='Emotion in words, as to an actor: "choking back tears, barely audible".'),
+    ] = None,
+    emotion_from_text: Annotated[
+        bool, typer.Option("--emotion-from-text", help="Read the emotion from the text itself.")
+    ] = False,
     duration: Annotated[float | None, typer.Option(help="Exact length in seconds.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Exact length in tokens of 40 ms.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speaking rate, 0.5 to 2; 1 is natural.")] = None,
@@ -55,6 +66,8 @@ def synthesize(
     check_output(output, force, format)
     options = {
         "emotion": emotion,
+        "instruct": instruct,
+        "emotion_from_text": emotion_from_text,
         "duration": duration,
         "tokens": tokens,
         "speed": speed,
@@ -73,6 +86,10 @@ def synthesize(
         speech = engine.synthesize(content, voice=voice, language=language, progress=progress, **options)
         elapsed = time.perf_counter() - started
     speech.save(output, force=force, format=format)
+    if speech.emotion.is_neutral and not quiet and (instruct is not None or emotion_from_text):
+        from emotts.cli.emotion import report_neutral
+
+        report_neutral(instruct or content, line=instruct is None)
     report(speech, output, elapsed, as_json, quiet)
 
 
