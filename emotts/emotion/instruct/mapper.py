@@ -153,7 +153,9 @@ class InstructionMapper:
                 value = value if max(value) > 2 * _DENIABLE else [0.0] * len(EMOTIONS)
             read.append(clause)
             values.append([_degree(clause, number) for number in value])
-        named = [max(value) >= _DENIABLE and not clause.negated for clause, value in zip(read, values, strict=True)]
+        named = [
+            max(value) >= _DENIABLE and not clause.negated for clause, value in zip(read, values, strict=True)
+        ]
         return weigh(read, named), values
 
     def _read_line(self, text: str) -> Direction:

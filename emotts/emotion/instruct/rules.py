@@ -244,11 +244,15 @@ def weigh(clauses: Sequence[Clause], named: Sequence[bool]) -> list[Clause]:
             earlier = _contrast(clauses, index, felt)
             weights[:index] = [weight * factor for weight, factor in zip(weights, earlier, strict=False)]
             # What is named first is meant first: "sad and afraid".
-            weights[index] *= _AFTER if seen and clause.link in ("and", ",", "with", "mixed with", "") else 1.0
+            weights[index] *= (
+                _AFTER if seen and clause.link in ("and", ",", "with", "mixed with", "") else 1.0
+            )
             seen = True
         if clause.link in load_rules().contrast and surface[index]:
             weights[index] *= 0.6
-        if clause.link in ("despite", "in spite of") or (index == 0 and clause.link in load_rules().concession):
+        if clause.link in ("despite", "in spite of") or (
+            index == 0 and clause.link in load_rules().concession
+        ):
             weights[index] *= 0.5
         if patterns["fake"].search(clause.full):
             weights[index] *= 0.4
