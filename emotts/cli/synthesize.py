@@ -37,6 +37,13 @@ def synthesize(
     emotion_audio: Annotated[
         Path | None, typer.Option(help="Recording whose emotion is taken over, whoever speaks in it.")
     ] = None,
+    instruct: Annotated[
+        str | None,
+        typer.Option(help='Emotion in words, as to an actor: "choking back tears, barely audible".'),
+    ] = None,
+    emotion_from_text: Annotated[
+        bool, typer.Option("--emotion-from-text", help="Read the emotion from the text itself.")
+    ] = False,
     duration: Annotated[float | None, typer.Option(help="Exact length in seconds.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Exact length in tokens of 40 ms.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speaking rate, 0.5 to 2; 1 is natural.")] = None,
@@ -56,12 +63,15 @@ def synthesize(
 ) -> None:
     """Speak a text into an audio file."""
     from emotts.files import check_output
-    from emotts.request import check_request, one_emotion_source
+    from emotts.request import check_request
 
     content = read_text(text, text_file)
     check_output(output, force, format)
     options = {
         "emotion": emotion,
+        "emotion_audio": emotion_audio,
+        "instruct": instruct,
+        "emotion_from_text": emotion_from_text,
         "duration": duration,
         "tokens": tokens,
         "speed": speed,
@@ -71,7 +81,6 @@ def synthesize(
         "temperature": temperature,
     }
     check_request(content, **options)
-    one_emotion_source(emotion=emotion, emotion_audio=emotion_audio)
     check_voice(voice)
     check_emotion_audio(emotion_audio)
     with progress_bar(quiet) as progress:
@@ -79,10 +88,13 @@ def synthesize(
 
         engine = EmoTTS.from_pretrained(model, device)
         started = time.perf_counter()
-        options |= {"emotion_audio": emotion_audio, "progress": progress}
-        speech = engine.synthesize(content, voice=voice, language=language, **options)
+        speech = engine.synthesize(content, voice=voice, language=language, progress=progress, **options)
         elapsed = time.perf_counter() - started
     speech.save(output, force=force, format=format)
+    if speech.emotion.is_neutral and not quiet and (instruct is not None or emotion_from_text):
+        from emotts.cli.emotion import report_neutral
+
+        report_neutral(instruct or content, line=instruct is None)
     report(speech, output, elapsed, as_json, quiet)
 
 
