@@ -30,6 +30,9 @@ LONGEST = 50.0
 TOTAL_WEIGHT = 0.1
 """Weight of the loss on the utterance's length."""
 
+ACTED_EDGE = 3
+"""Symbols next to the pauses at both ends of acted speech whose durations are not trusted."""
+
 _KINDS = ("vowel", "consonant", "pause")
 
 SPEEDS = (0.25, 4.0)
@@ -105,7 +108,14 @@ class DurationPredictor(nn.Module):
         predicted = predicted + tempo * (1 - torch.exp(-predicted.clamp_min(0.0)))
         return predicted * mask.to(predicted.dtype)
 
-    def loss(self, predicted: Tensor, durations: Tensor, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self,
+        predicted: Tensor,
+        durations: Tensor,
+        ids: Tensor,
+        mask: Tensor,
+        acted: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Huber loss on log(1 + tokens), and a little on the log of each utterance's length.
 
         Args:
@@ -113,11 +123,12 @@ class DurationPredictor(nn.Module):
             durations: shape (batch, phonemes), tokens.
             ids: shape (batch, phonemes).
             mask: shape (batch, phonemes).
+            acted: shape (batch,), True where the emotion is acted; see `inner_mask`.
 
         Returns:
             scalars "loss", "phoneme" and "total".
         """
-        inner = inner_mask(ids, mask)
+        inner = inner_mask(ids, mask, acted)
         target = durations.to(predicted.dtype)
         error = nn.functional.huber_loss(predicted, target.log1p(), reduction="none", delta=0.5)
         phoneme = masked_mean(error, inner)
@@ -187,12 +198,17 @@ class DurationPredictor(nn.Module):
         return scale_plan(natural, [kind(symbol) for symbol in decode(ids)], total)
 
 
-def inner_mask(ids: Tensor, mask: Tensor) -> Tensor:
+def inner_mask(ids: Tensor, mask: Tensor, acted: Tensor | None = None) -> Tensor:
     """Content without the pauses at both ends, whose length in a recording is arbitrary.
+
+    Where loud speech ends, its echo goes on, and where quiet speech ends, the ear gives up early: next to
+    those pauses the alignment of acted speech tells how loud it is and not how fast, so that the phonemes
+    there are left out too.
 
     Args:
         ids: shape (batch, phonemes).
         mask: shape (batch, phonemes).
+        acted: shape (batch,), True leaves out `ACTED_EDGE` symbols more at both ends.
 
     Returns:
         shape (batch, phonemes), bool.
@@ -200,7 +216,12 @@ def inner_mask(ids: Tensor, mask: Tensor) -> Tensor:
     pauses = torch.tensor([kind(symbol) == "pause" for symbol in SYMBOLS], device=ids.device)
     first = mask & ~nn.functional.pad(mask, (1, 0))[:, :-1]
     last = mask & ~nn.functional.pad(mask, (0, 1))[:, 1:]
-    return mask & ~((first | last) & pauses[ids])
+    inner = mask & ~((first | last) & pauses[ids])
+    if acted is None:
+        return inner
+    place = mask.long().cumsum(1)
+    edge = (place <= 1 + ACTED_EDGE) | (place > mask.sum(1, keepdim=True) - 1 - ACTED_EDGE)
+    return inner & ~(edge & acted[:, None])
 
 
 def to_tokens(predicted: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from torch import Tensor
 from emotts.errors import InputError
 from emotts.text.symbols import encode
 from emotts.timing.predictor import (
+    ACTED_EDGE,
     FINAL_PAUSE,
     LEADING_PAUSE,
     DurationPredictor,
@@ -75,6 +76,13 @@ def test_pauses_at_both_ends_are_fixed_and_not_learnt(model: DurationPredictor):
     inner = inner_mask(ids, mask)
     assert inner[0].tolist() == [False] + [True] * 9 + [False]
     assert inner[1].tolist() == [False, True, True, False] + [False] * 7
+
+
+def test_the_edges_of_acted_speech_do_not_count(model: DurationPredictor):
+    ids, mask = batch_of(IDS, IDS)
+    inner = inner_mask(ids, mask, torch.tensor([True, False]))
+    assert inner[0].nonzero()[:, 0].tolist() == list(range(1 + ACTED_EDGE, len(IDS) - 1 - ACTED_EDGE))
+    assert inner[1].nonzero()[:, 0].tolist() == list(range(1, len(IDS) - 1))
 
 
 def test_a_faint_word_boundary_is_no_pause(model: DurationPredictor):

@@ -76,7 +76,8 @@ class DurationTask(Task):
 
         Returns:
             "ids", "durations" and "mask" (batch, phonemes), "voice" (batch, voice_dim), "emotion"
-            (batch, emotion_dim), "weight" (1,): the phonemes that the loss averages over.
+            (batch, emotion_dim), "acted" (batch,), whether listeners heard any emotion, and "weight" (1,),
+            the phonemes that the loss averages over.
         """
         batch = _batch(self.train, [self.items[index] for index in indices], generator)
         keep = torch.rand(len(indices), 2, generator=generator) >= self.config.drop
@@ -89,7 +90,7 @@ class DurationTask(Task):
         model = self.modules["duration"]
         ids, mask = batch["ids"], batch["mask"]
         predicted = model(ids, mask, batch["voice"], batch["emotion"])
-        loss = model.loss(predicted.float(), batch["durations"], ids, mask)
+        loss = model.loss(predicted.float(), batch["durations"], ids, mask, batch["acted"])
         yield "model", loss["loss"], {key: value.detach() for key, value in loss.items()}
 
     @torch.no_grad()
@@ -142,12 +143,15 @@ def _batch(corpus: Corpus, items: list[int], generator: torch.Generator) -> Batc
     ids, lengths = pad_stack([torch.tensor(record.phonemes) for record in records])
     durations, _ = pad_stack([torch.tensor(record.durations) for record in records])
     mask = lengths_to_mask(lengths)
+    emotions = torch.tensor([record.emotion for record in records])
+    acted = emotions.sum(1) > 0
     voices = [corpus.embedding(corpus.same_speaker(index, generator)) for index in items]
     return {
         "ids": ids,
         "durations": durations.float(),
         "mask": mask,
         "voice": torch.stack(voices),
-        "emotion": torch.tensor([record.emotion for record in records]),
-        "weight": inner_mask(ids, mask).sum()[None],
+        "emotion": emotions,
+        "acted": acted,
+        "weight": inner_mask(ids, mask, acted).sum()[None],
     }
