@@ -104,7 +104,7 @@ def test_its_emotion_is_spoken_with_another_voice(hearing: EmoTTS, reference: Pa
 
 
 def test_two_sources_of_emotion_are_one_clear_error(hearing: EmoTTS, reference: Path) -> None:
-    with pytest.raises(InputError, match="one source of emotion.*not emotion and emotion_audio"):
+    with pytest.raises(InputError, match=r"one source of emotion.*not emotion and emotion_audio"):
         hearing.synthesize("Hello.", emotion="sad", emotion_audio=reference)
 
 
