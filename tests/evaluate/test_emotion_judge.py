@@ -15,6 +15,7 @@ from emotts.evaluate.judge.cache import measure_clips
 from emotts.evaluate.judge.training import Recordings, agreed, cross_validate, mean_recall, recalls
 
 NAMES = ("neutral", "angry", "sad")
+MOVED = 20
 
 
 def voice(pitch: float, level: float = 0.1, seconds: float = 1.0, tilt: float = 1.0) -> np.ndarray:
@@ -31,7 +32,7 @@ def feature(vector: np.ndarray, name: str) -> float:
 
 
 def synthetic(people: int = 6, each: int = 12, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]]:
-    """Speakers far apart; emotions move two features from each one's own neutral."""
+    """Speakers far apart; emotions move twenty features from each one's own neutral."""
     random = np.random.default_rng(seed)
     rows, labels, speakers = [], [], []
     for person in range(people):
@@ -39,7 +40,7 @@ def synthetic(people: int = 6, each: int = 12, seed: int = 0) -> tuple[np.ndarra
         for k in range(each):
             name = NAMES[k % 3]
             row = home + random.normal(size=len(FEATURES))
-            row[0] += {"neutral": 0, "angry": 6, "sad": -6}[name]
+            row[:MOVED] += {"neutral": 0, "angry": 4, "sad": -4}[name]
             rows.append(row)
             labels.append(name)
             speakers.append(f"p{person}")
@@ -90,7 +91,7 @@ def test_probabilities_rise_with_the_dose_and_restrict_to_classes() -> None:
     judge = train_judge(against_neutral(features, np.array(labels) == "neutral", speakers), labels)
     assert judge.classes == NAMES
     doses = np.zeros((5, len(FEATURES)))
-    doses[:, 0] = [0, 2, 4, 6, 8]
+    doses[:, :MOVED] = np.arange(5)[:, None]
     angry = judge.probabilities(doses)[:, 1]
     assert (np.diff(angry) > 0).all() and judge.decide(doses)[::4] == ["neutral", "angry"]
     two = judge.probabilities(doses, ("neutral", "angry"))
