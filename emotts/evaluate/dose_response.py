@@ -265,7 +265,7 @@ def recall_rows(result: DoseResponse) -> str:
 
 def plot_doses(result: DoseResponse) -> bytes:
     """A PNG of four panels: probability, word error rate, voice and quality over the intensity."""
-    figure = optional_import("matplotlib.figure").Figure(figsize=(10, 7), layout="constrained")
+    figure = optional_import("matplotlib.figure").Figure(figsize=(10, 7), layout="tight")
     panels = (
         ("probability", "judge's probability of the emotion", 1.0),
         ("wer", "word error rate, %", 100.0),
@@ -284,7 +284,7 @@ def plot_doses(result: DoseResponse) -> bytes:
         if place == 0:
             classes = len(judged_classes(list(result.correlations)))
             axes.axhline(1 / classes, color="grey", linestyle=":", label="chance")
-            axes.legend()
+            axes.legend(loc="upper left")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

@@ -240,7 +240,7 @@ def render_guidance(outcomes: Sequence[Outcome]) -> str:
 
 def plot_guidance(outcomes: Sequence[Outcome]) -> bytes:
     """A PNG: accuracy over the word errors that it costs; a line joins the weights of one way."""
-    figure = optional_import("matplotlib.figure").Figure(figsize=(7, 5), layout="constrained")
+    figure = optional_import("matplotlib.figure").Figure(figsize=(7, 5), layout="tight")
     axes = figure.add_subplot()
     base = next(outcome for outcome in outcomes if outcome.way == NO_GUIDANCE)
     for way in dict.fromkeys(outcome.way for outcome in outcomes):
@@ -254,7 +254,7 @@ def plot_guidance(outcomes: Sequence[Outcome]) -> bytes:
     axes.set_xlabel("word error rate above no guidance, points")
     axes.set_ylabel("judge's accuracy, %")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
