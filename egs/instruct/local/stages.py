@@ -56,12 +56,14 @@ def score(options: argparse.Namespace) -> None:
     import torch
 
     from emotts.emotion.instruct.corpora import read_goemotions
-    from emotts.emotion.instruct.evaluate import line_accuracy, read_cases, read_pairs, score, table
+    from emotts.emotion.instruct.evaluate import line_accuracy, novelty, read_cases, read_pairs, score, table
+    from emotts.emotion.instruct.grammar.generator import lexicon
 
     torch.set_num_threads(1)
     direct = _load(options.model)
     cases = read_cases(LOCAL / f"{options.name}.tsv")
-    text = table(score(direct, cases, read_pairs(LOCAL / f"{options.name}_pairs.tsv")))
+    scores = score(direct, cases, read_pairs(LOCAL / f"{options.name}_pairs.tsv"))
+    text = table(scores) + novelty(scores, [phrase.text for phrase in lexicon()])
     if options.corpora is not None:
         lines = read_goemotions(options.corpora / "goemotions_original", "test")
         share, count = line_accuracy(lambda words: direct(words, line=True), lines)

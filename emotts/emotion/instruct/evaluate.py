@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -168,6 +169,19 @@ def table(scores: Scores) -> str:
         "|---|---|---|---|---|",
     ]
     return "\n".join([*rows, *(_row(*entry) for entry in wrong)]) + "\n"
+
+
+def novelty(scores: Scores, phrases: Sequence[str]) -> str:
+    """How much a mapper knows beyond its lexicon: top-1 with and without a phrase of it in the words."""
+    known = re.compile(r"\b(?:" + "|".join(map(re.escape, phrases)) + r")\b")
+    marks: dict[bool, list[bool]] = {True: [], False: []}
+    for case, found, _ in scores.cases:
+        marks[known.search(case.words.lower()) is not None].append(found.emotion.name == case.top)
+    parts = [
+        f"{_mean(marks[True]):.1%} top-1 of the {len(marks[True])} instructions with a phrase of the lexicon",
+        f"{_mean(marks[False]):.1%} of the {len(marks[False])} with none",
+    ]
+    return f"\n{', '.join(parts)}.\n"
 
 
 def _row(case: Case, found: Direction, whole: bool) -> str:
