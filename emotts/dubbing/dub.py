@@ -28,6 +28,10 @@ Told = Callable[[str, int, int], None]
 """Called with the stage, and the number of lines done and in all."""
 
 
+_LONGEST_LEAD = SAMPLE_RATE // 10
+"""Samples of soft sound ahead of speech that may lie before a line's window (100 ms)."""
+
+
 class Dub(Iterator[DubbedLine]):
     """A dub under way: iterate over it for the finished lines, in order of time.
 
@@ -99,10 +103,11 @@ class Dub(Iterator[DubbedLine]):
         left_out = []
         for done, planned in enumerate(self.plan):
             self._tell("speaking", done)
-            if self._only is not None and planned.number not in self._only and not self._maker.known(planned):
+            keep = self._only is not None and planned.number not in self._only
+            if keep and not self._maker.known(planned):
                 left_out.append(planned.number)
                 continue
-            line = self._line(planned)
+            line = self._line(planned, keep)
             self.lines.append(line)
             yield line
         if left_out:
@@ -112,9 +117,9 @@ class Dub(Iterator[DubbedLine]):
         self._write(started)
         self._resume.end()
 
-    def _line(self, planned: PlannedLine) -> DubbedLine:
+    def _line(self, planned: PlannedLine, keep: bool) -> DubbedLine:
         with self._watch.stage("speech"):
-            take, audio, attempts = self._maker.make(planned)
+            take, audio, attempts = self._maker.make(planned, keep)
         with self._watch.stage("fit"):
             checks = replace(take.checks, achieved=len(audio))
             if len(audio) != len(take.audio):
@@ -122,9 +127,10 @@ class Dub(Iterator[DubbedLine]):
                 checks = replace(checks, onset=checks.onset * ratio, offset=checks.offset * ratio)
             gain = self._gain(planned, audio)
             finished = fade(audio, self.options.fade_ms) * gain
+            start = self._start(planned, checks.onset)
             return DubbedLine(
                 planned=planned,
-                start=planned.placement.start,
+                start=start,
                 audio=finished.astype("float32"),
                 speech=take.speech,
                 checks=checks,
@@ -133,8 +139,21 @@ class Dub(Iterator[DubbedLine]):
                 attempts=attempts,
                 cached=take.cached,
                 overflow=max(0, len(audio) - planned.placement.available),
-                sync=self._sync(planned, finished),
+                sync=self._sync(planned, finished, start),
             )
+
+    def _start(self, planned: PlannedLine, onset: float) -> int:
+        """First sample of a line: it is the beginning of speech that has to be on time, not a soft lead to it.
+
+        The lead may lie before the window, as long as the speaker is silent there. A timing plan says itself
+        where speech begins.
+        """
+        start = planned.placement.start
+        if planned.plan is not None:
+            return start
+        speaker = planned.role.line.speaker
+        before = max((line.end for line in self.lines if line.speaker == speaker), default=0)
+        return max(start - min(seconds_to_samples(onset), _LONGEST_LEAD), min(before, start), 0)
 
     def _gain(self, planned: PlannedLine, audio: Any) -> float:
         if self._matcher is None:
@@ -142,13 +161,13 @@ class Dub(Iterator[DubbedLine]):
             self._matcher = LoudnessMatcher(self.options, self._material.original, windows)
         return self._matcher.gain(audio, planned.request.start, planned.request.end, planned.role.gain)
 
-    def _sync(self, planned: PlannedLine, audio: Any) -> Sync | None:
+    def _sync(self, planned: PlannedLine, audio: Any, start: int) -> Sync | None:
         source = self._sources.get(planned.mouth)
         script = planned.role.line
         track = source.track(script.start, script.end) if source else None
         if track is None:
             return None
-        shift = planned.placement.start - seconds_to_samples(script.start)
+        shift = start - seconds_to_samples(script.start)
         return compare(track, envelope(audio, len(track.aperture), shift))
 
     def _write(self, started: float) -> None:
@@ -314,4 +333,4 @@ def _loader(engine: Any, model: Path | str, device: str) -> Callable[[], Any]:
     return load
 
 
-__all__ = ["SAMPLE_RATE", "Dub", "DubbedLine", "dub"]
+__all__ = ["Dub", "DubbedLine", "dub"]

@@ -149,31 +149,30 @@ class LineMaker:
         )
 
     def known(self, line: PlannedLine) -> bool:
-        """Whether the line can be had without synthesis."""
-        seed = self._first_seed(line)
-        return self._cache.get(_seeded(line.key, seed)) is not None
+        """Whether a take of the line is kept."""
+        seed = self._cache.take(line.key)
+        return seed is not None and self._cache.get(_seeded(line.key, seed)) is not None
 
-    def make(self, line: PlannedLine) -> tuple[Take, np.ndarray, int]:
+    def make(self, line: PlannedLine, keep: bool = False) -> tuple[Take, np.ndarray, int]:
         """The best take of a line, its audio as long as it will be placed, and the number of takes tried.
+
+        Args:
+            line: what to speak.
+            keep: use the take that the cache remembers, whatever seed the options ask for.
 
         Raises:
             ModelError: the engine gave another length than it was asked for.
         """
-        remembered = self._options.seed is None and self._cache.take(line.key) is not None
-        first = self._first_seed(line)
+        kept = self._cache.take(line.key) if keep or self._options.seed is None else None
+        first = kept if kept is not None else self._options.seed or 0
         takes = []
-        for seed in range(first, first + (0 if remembered else self._options.retries) + 1):
+        for seed in range(first, first + (0 if kept is not None else self._options.retries) + 1):
             takes.append(self._take(line, seed))
             if not self._rank(takes[-1], line)[:2] > (0, 0):
                 break
         best = min(takes, key=lambda take: self._rank(take, line))
         self._cache.keep_take(line.key, best.seed)
         return best, self._fitted(best, line), len(takes)
-
-    def _first_seed(self, line: PlannedLine) -> int:
-        if self._options.seed is not None:
-            return self._options.seed
-        return self._cache.take(line.key) or 0
 
     def _take(self, line: PlannedLine, seed: int) -> Take:
         name = _seeded(line.key, seed)

@@ -18,6 +18,7 @@ _LYRIC = re.compile(r"[♪♫♬][^♪♫♬]*[♪♫♬]?")
 _ASIDE = re.compile(r"\((?:[^()a-z]*[A-Z][^()a-z]*)\)")
 _WHOLE_ASIDE = re.compile(r"\([^()]*\)")
 _CAPITAL_NAME = re.compile(r"([A-Z][A-Z0-9 .'’-]{0,30}[A-Z0-9.]|[A-Z]):\s+")
+_TITLE_NAME = re.compile(r"((?:[A-Z][\w.'’-]*)(?: [A-Z][\w.'’-]*){0,2}):\s+")
 _NAME = re.compile(r"([^:\n]{1,40}):\s*")
 _DASH = re.compile(r"^\s*[-–—]\s*(?=\S)", re.MULTILINE)
 _WEIGHTED = re.compile(r"\w+\s*:\s*-?[\d.]+")
@@ -34,7 +35,14 @@ class Cleaned:
     notes: list[str] = field(default_factory=list)
 
 
-def clean(text: str, speakers: Sequence[str] = (), place: str = "line") -> Cleaned:
+def prefix_name(text: str) -> str:
+    """What looks like the name of a speaker before a colon at the beginning of a text, or nothing."""
+    text = _DASH.sub("", _BRACKET.sub(" ", _TAG.sub("", _OVERRIDE.sub("", text)))).strip()
+    match = _TITLE_NAME.match(text) or _CAPITAL_NAME.match(text)
+    return match[1].strip() if match else ""
+
+
+def clean(text: str, speakers: Sequence[str] = (), place: str = "line", prefixed: bool = False) -> Cleaned:
     r"""Takes the markup off a text.
 
     `{\i1}`, `<i>` and `<c.loud>` are dropped; `<v Anna>`, `[Anna]`, `Anna:` and `ANNA:` name the speaker;
@@ -45,6 +53,8 @@ def clean(text: str, speakers: Sequence[str] = (), place: str = "line") -> Clean
         text: of one cue; may have several rows.
         speakers: names that are known.
         place: of the line, for messages.
+        prefixed: whether the script names speakers before a colon, so that "Eve: ..." names one even if she
+            is not known.
 
     Raises:
         InputError: an emotion with a number that is not one of the eight, or out of range.
@@ -63,19 +73,19 @@ def clean(text: str, speakers: Sequence[str] = (), place: str = "line") -> Clean
     if len(_DASH.findall(text)) > 1:
         result.notes.append("two people speak in one cue; give each a cue of their own")
     text = _DASH.sub("", text).strip()
-    result.text = " ".join(_prefix(text, known, result).split())
+    result.text = " ".join(_prefix(text, known, result, prefixed).split())
     if not any(character.isalnum() for character in result.text):
         result.text = ""
     return result
 
 
-def _prefix(text: str, known: dict[str, str], result: Cleaned) -> str:
+def _prefix(text: str, known: dict[str, str], result: Cleaned, prefixed: bool) -> str:
     """The text without a name at its beginning."""
     match = _NAME.match(text)
     if match and match[1].strip().casefold() in known:
         result.speaker = result.speaker or known[match[1].strip().casefold()]
         return text[match.end() :]
-    match = _CAPITAL_NAME.match(text)
+    match = _CAPITAL_NAME.match(text) or (_TITLE_NAME.match(text) if prefixed else None)
     if match:
         result.speaker = result.speaker or match[1].strip()
         return text[match.end() :]
@@ -93,6 +103,8 @@ def _bracket(content: str, known: dict[str, str], result: Cleaned, place: str) -
         else:
             other.append(item)
     if emotions:
+        if other and not result.speaker and other[0][:1].isupper():
+            result.speaker = other.pop(0)  # "[Eve, sad:0.4]" names her, known or not
         try:
             result.emotion = str(Emotion.parse(",".join(emotions)))
         except InputError as error:

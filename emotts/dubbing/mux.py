@@ -155,7 +155,8 @@ class _Muxer:
         self._sound = output.add_stream(codec, rate=MIX_RATE, layout="stereo")
         if codec in ("aac", "libopus"):
             self._sound.bit_rate = _BIT_RATE
-        self._sound.metadata.update({"language": track.language, "title": track.title})
+        language = _QUICKTIME.get(track.language, track.language) if path.suffix == ".mov" else track.language
+        self._sound.metadata.update({"language": language, "title": track.title})
         from av.stream import Disposition
 
         with suppress(AttributeError):
@@ -164,7 +165,7 @@ class _Muxer:
         if self._subtitles:
             self._text = output.add_stream(self._words)
             self._text.codec_context.subtitle_header = _HEADER
-            self._text.metadata.update({"language": track.language, "title": track.title})
+            self._text.metadata.update({"language": language, "title": track.title})
         if track.with_original and self._source.streams.audio:
             first = self._source.streams.audio[0]
             self._copies[first.index] = output.add_stream_from_template(first)
@@ -199,6 +200,8 @@ class _Muxer:
         packet.dts -= shift
         if packet.pts is not None:
             packet.pts -= shift
+            if packet.pts + packet.duration <= 0 and packet.stream.type == "audio":
+                return  # priming before second 0: it would make the container shift every stream
         packet.stream = self._copies[packet.stream_index]
         self._output.mux(packet)
 
@@ -251,6 +254,9 @@ class _Muxer:
         packet.duration = max(1, round((line.end - line.start) * 1000))
         self._output.mux(packet)
 
+
+_QUICKTIME = {"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "swe": "sve"}
+"""Tags of ISO 639-2/T that QuickTime knows by another name."""
 
 _FULL = (28, 122, 27)
 """Errors of a disk that is full, over its quota, or at its largest file."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from emotts.dubbing.markup import clean
+from emotts.dubbing.markup import clean, prefix_name
 from emotts.errors import InputError
 from emotts.request import shorten
 
@@ -136,12 +136,13 @@ def build(cues: Sequence[Cue], speakers: Sequence[str], source: str, warnings: I
     notes = list(warnings)
     lines = []
     backward = []
+    prefixed = _prefixed(cues, speakers)
     for number, cue in enumerate(cues, 1):
         line = ScriptLine(**{**vars(cue), "number": number})
         if line.end < line.start:
             backward.append(f"{line.place}: {clock(line.start)} to {clock(line.end)}")
             continue
-        found = clean(line.text, speakers, line.place)
+        found = clean(line.text, speakers, line.place, prefixed)
         notes += [f"{line.place}: {note}" for note in found.notes]
         if not found.text:
             notes.append(f"{line.place}: nothing to speak in {shorten(line.text)!r}; left out")
@@ -159,6 +160,13 @@ def build(cues: Sequence[Cue], speakers: Sequence[str], source: str, warnings: I
     if not lines:
         raise InputError(f"{source} holds no line to speak")
     return Script(tuple(lines), tuple(notes + _doubts(lines)))
+
+
+def _prefixed(cues: Sequence[Cue], speakers: Sequence[str]) -> bool:
+    """Whether the script names its speakers before a colon: a known one does so, or one does so twice."""
+    names = [name.casefold() for name in (prefix_name(cue.text) for cue in cues) if name]
+    known = {name.casefold() for name in speakers}
+    return any(name in known for name in names) or len(set(names)) < len(names)
 
 
 def _doubts(lines: Sequence[ScriptLine]) -> list[str]:

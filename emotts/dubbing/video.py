@@ -213,8 +213,9 @@ class SoundReader:
         """Pieces of sound, each following the one before without a gap."""
         av = optional_import("av")
         rate, channels = self._shape
-        layout = "mono" if channels == 1 else "stereo"
-        resampler = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+        # Mono stays mono here: the resampler would make it 3 dB softer on both sides.
+        single = self._container.streams.audio[0].codec_context.channels == 1
+        resampler = av.AudioResampler(format="fltp", layout="mono" if single else "stereo", rate=rate)
         taken: float | None = None  # seconds of input since the origin, as far as it has been decoded
         for frame in self._frames():
             if frame.time is not None:
@@ -231,9 +232,9 @@ class SoundReader:
             taken = (taken or 0.0) + frame.samples / frame.sample_rate
             frame.pts = None  # times are kept here; the resampler would refuse their jumps
             for out in resampler.resample(frame):
-                yield out.to_ndarray()
+                yield _channels(out.to_ndarray(), channels)
         for out in resampler.resample(None):
-            yield out.to_ndarray()
+            yield _channels(out.to_ndarray(), channels)
 
     def _silence(self, seconds: float) -> Iterator[np.ndarray]:
         rate, channels = self._shape
@@ -254,6 +255,13 @@ class SoundReader:
                     continue
         except OSError:  # the container itself is damaged from here on
             return
+
+
+def _channels(sound: np.ndarray, count: int) -> np.ndarray:
+    """Mono of stereo is the mean of both sides, and stereo of mono the same on both: no level changes."""
+    if len(sound) == count:
+        return sound
+    return sound.mean(axis=0, keepdims=True) if count == 1 else np.repeat(sound, count, axis=0)
 
 
 def _without(av: Any, frame: Any, seconds: float) -> Any:

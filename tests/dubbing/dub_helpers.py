@@ -13,8 +13,6 @@ from emotts.errors import InputError
 from emotts.speech import Speech
 from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN
 
-SEED_LIMIT = 2**32
-
 
 class SineEngine:
     """Speaks syllables of a tone, of exact length, with silence at both edges; counts what it is asked."""
@@ -66,15 +64,18 @@ class SineEngine:
 
 
 def make_video(
-    path: Path, seconds: float = 4.0, sound: bool = True, fps: int = 25, picture: bool = True, codec: str = "mpeg4"
+    path: Path, seconds: float = 4.0, sound: bool = True, fps: int = 25, picture: bool = True, delay: int = 0
 ) -> Path:
-    """A video of grey noise, with bursts of a tone between 1 s and 2 s, and 2.5 s and 3 s."""
+    """A video of grey noise, with bursts of a tone between 1 s and 2 s, and 2.5 s and 3 s.
+
+    `delay` is the time of the first frame in seconds.
+    """
     import av
 
     with av.open(str(path), "w") as file:
         video = None
         if picture:
-            video = file.add_stream(codec, rate=fps)
+            video = file.add_stream("mpeg4", rate=fps)
             video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
         audio = file.add_stream("aac", rate=24_000, layout="mono") if sound else None
         random = np.random.default_rng(0)
@@ -82,7 +83,7 @@ def make_video(
             for index in range(round(seconds * fps)):
                 values = random.integers(0, 255, (48, 64, 3), dtype=np.uint8)
                 frame = av.VideoFrame.from_ndarray(values, format="rgb24")
-                frame.pts, frame.time_base = index, Fraction(1, fps)
+                frame.pts, frame.time_base = index + delay * fps, Fraction(1, fps)
                 file.mux(video.encode(frame))
             file.mux(video.encode(None))
         if audio is not None:
@@ -90,7 +91,8 @@ def make_video(
             for start in range(0, len(samples), 1024):
                 piece = samples[start : start + 1024][None]
                 frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout="mono")
-                frame.sample_rate, frame.pts, frame.time_base = 24_000, start, Fraction(1, 24_000)
+                frame.sample_rate, frame.time_base = 24_000, Fraction(1, 24_000)
+                frame.pts = start + delay * 24_000
                 file.mux(audio.encode(frame))
             file.mux(audio.encode(None))
     return path
@@ -127,7 +129,7 @@ def decode_sound(path: Path, rate: int = 48_000) -> np.ndarray:
     import av
 
     with av.open(str(path)) as file:
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=rate)
-        parts = [out.to_ndarray()[0] for frame in file.decode(audio=0) for out in resampler.resample(frame)]
-        parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
-    return np.concatenate(parts)
+        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
+        parts = [out.to_ndarray() for frame in file.decode(audio=0) for out in resampler.resample(frame)]
+        parts += [out.to_ndarray() for out in resampler.resample(None)]
+    return np.concatenate(parts, axis=1).mean(axis=0)
