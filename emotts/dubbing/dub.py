@@ -29,7 +29,7 @@ Told = Callable[[str, int, int], None]
 
 
 _LONGEST_LEAD = SAMPLE_RATE // 10
-"""Samples of soft sound ahead of speech that may lie before a line's window (100 ms)."""
+"""Samples of soft sound ahead of speech that may lie before a window (100 ms)."""
 
 
 class Dub(Iterator[DubbedLine]):
@@ -143,7 +143,7 @@ class Dub(Iterator[DubbedLine]):
             )
 
     def _start(self, planned: PlannedLine, onset: float) -> int:
-        """First sample of a line: it is the beginning of speech that has to be on time, not a soft lead to it.
+        """First sample of a line: the beginning of speech has to be on time, not a soft lead to it.
 
         The lead may lie before the window, as long as the speaker is silent there. A timing plan says itself
         where speech begins.
