@@ -185,41 +185,50 @@ def make_plan(material: Material, engine: Engine, maker: LineMaker, options: Dub
     Raises:
         EmottsError: a voice that does not exist, a text that cannot be pronounced; names the line.
     """
-    hooked = {}
-    requests = []
-    for role in material.roles:
-        try:
-            engine.voice_key(role.voice)
-            lengths = engine.lengths(role.text, role.voice, role.emotion, options.language)
-        except EmottsError as error:
-            raise type(error)(f"{role.line.place}: {error}") from None
-        track = _mouth(role, material.mouths)
-        start, end = seconds_to_samples(role.line.start), seconds_to_samples(role.line.end)
-        plan = None
-        if material.inputs.plan is not None:
-            plan = material.inputs.plan(role, track, (end - start) // SAMPLES_PER_TOKEN)
-        hooked[role.line.number] = (role, track, plan)
-        rate = role.rate or (options.min_rate, options.max_rate)
-        fixed = plan.total if plan is not None else None
-        requests.append(
-            Request(role.line.number, role.line.speaker, start, end, *lengths, rate=rate, fixed=fixed)
-        )
+    asked = [_ask(role, material, engine, options) for role in material.roles]
     total = None if material.duration is None else seconds_to_samples(material.duration)
-    asked = {request.number: request for request in requests}
+    numbered = {one.request.number: one for one in asked}
     lines = []
-    for place in fit(requests, options, total):
-        role, track, plan = hooked[place.number]
+    for place in fit([one.request for one in asked], options, total):
+        role, track, plan = (one := numbered[place.number]).role, one.track, one.plan
         if plan is not None and not place.planned:
             material.warnings.append(
-                f"{role.line.place}: its timing plan of {plan.seconds:.2f} s does not fit; its window "
-                "times it"
+                f"{role.line.place}: its timing plan of {plan.seconds:.2f} s does not fit; its window is used"
             )
             plan = None
         timing = getattr(material.inputs.plan, "name", "timing plan") if plan is not None else "window"
         key = maker.key(role, place.tokens, plan)
         seen = track.source if track is not None else ""
-        lines.append(PlannedLine(role, asked[place.number], place, plan, timing, seen, key))
+        lines.append(PlannedLine(role, one.request, place, plan, timing, seen, key))
     return lines
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A line with its mouth and its timing plan, before it has a place."""
+
+    role: Role
+    request: Request
+    track: MouthTrack | None
+    plan: TimingPlan | None
+
+
+def _ask(role: Role, material: Material, engine: Engine, options: DubOptions) -> _Asked:
+    try:
+        engine.voice_key(role.voice)
+        lengths = engine.lengths(role.text, role.voice, role.emotion, options.language)
+    except EmottsError as error:
+        raise type(error)(f"{role.line.place}: {error}") from None
+    start, end = seconds_to_samples(role.line.start), seconds_to_samples(role.line.end)
+    track = _mouth(role, material.mouths)
+    hook = material.inputs.plan
+    plan = hook(role, track, (end - start) // SAMPLES_PER_TOKEN) if hook is not None else None
+    rate = role.rate or (options.min_rate, options.max_rate)
+    fixed = plan.total if plan is not None else None
+    speaker = role.line.speaker
+    return _Asked(
+        role, Request(role.line.number, speaker, start, end, *lengths, rate=rate, fixed=fixed), track, plan
+    )
 
 
 def _mouth(role: Role, sources: Sequence[MouthSource]) -> MouthTrack | None:

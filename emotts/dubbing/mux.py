@@ -159,8 +159,7 @@ class _Muxer:
         self._sound.metadata.update({"language": language, "title": track.title})
         from av.stream import Disposition
 
-        with suppress(AttributeError):
-            self._sound.disposition = Disposition.default
+        self._sound.disposition = Disposition.default.value  # PyAV 16 takes no enumeration
         self._text = None
         if self._subtitles:
             self._text = output.add_stream(self._words)

@@ -67,7 +67,7 @@ def severity(line: DubbedLine, options: DubOptions) -> float:
 
 def line_record(line: DubbedLine, options: DubOptions) -> dict[str, Any]:
     """Plain values of a line."""
-    script, place = line.planned.role.line, line.planned.placement
+    script = line.planned.role.line
     sync = line.sync
     return {
         "number": line.number,
@@ -80,6 +80,25 @@ def line_record(line: DubbedLine, options: DubOptions) -> dict[str, Any]:
         "seed": line.speech.seed,
         "attempts": line.attempts,
         "cached": line.cached,
+        **_placed(line),
+        "gain_db": round(20.0 * float(np.log10(max(line.gain, 1e-9))), 2),
+        "timing": line.planned.timing,
+        "mouth": line.planned.mouth or None,
+        "on_screen": script.on_screen,
+        "sync": None if sync is None else vars(sync),
+        "checks": line.checks.record(),
+        "words": [
+            {"word": word, "start": round(start, 3), "end": round(end, 3)}
+            for word, start, end in line.speech.word_timings
+        ],
+        "faults": line_faults(line, options),
+    }
+
+
+def _placed(line: DubbedLine) -> dict[str, Any]:
+    """Where a line lies, and what it took."""
+    script, place = line.planned.role.line, line.planned.placement
+    return {
         "window": [script.start, script.end],
         "start": line.start / SAMPLE_RATE,
         "end": line.end / SAMPLE_RATE,
@@ -96,17 +115,6 @@ def line_record(line: DubbedLine, options: DubOptions) -> dict[str, Any]:
         "overflow": round(line.overflow / SAMPLE_RATE, 4),
         "onset_error": round(line.onset_error, 4),
         "end_error": round(line.end_error, 4),
-        "gain_db": round(20.0 * float(np.log10(max(line.gain, 1e-9))), 2),
-        "timing": line.planned.timing,
-        "mouth": line.planned.mouth or None,
-        "on_screen": script.on_screen,
-        "sync": None if sync is None else vars(sync),
-        "checks": line.checks.record(),
-        "words": [
-            {"word": word, "start": round(start, 3), "end": round(end, 3)}
-            for word, start, end in line.speech.word_timings
-        ],
-        "faults": line_faults(line, options),
     }
 
 
