@@ -172,8 +172,9 @@ def _print_result(job: Dub, record: dict[str, Any], as_json: bool, quiet: bool) 
         summary = record["summary"]
         made = sum(not line.cached for line in job.lines)
         typer.echo(
-            f"{record['output']}  {summary['lines']} lines ({made} made), {summary['faulty']} not good enough"
-            ", "
+            f"{record['output']}  {summary['lines']} lines ({made} made), "
+            f"{summary['faulty']} not good enough, "
+            f"{summary['ending_after_window']} end in the silence after their window, "
             f"onset error {summary['onset_error_mean'] * 1000:.0f} ms mean, "
             f"{summary['onset_error_max'] * 1000:.0f} ms worst",
             err=True,

@@ -159,7 +159,7 @@ class _Muxer:
         self._sound.metadata.update({"language": language, "title": track.title})
         from av.stream import Disposition
 
-        self._sound.disposition = Disposition.default.value  # PyAV 16 takes no enumeration
+        self._sound.disposition = Disposition.default.value
         self._text = None
         if self._subtitles:
             self._text = output.add_stream(self._words)

@@ -207,8 +207,10 @@ def _write_sound(path: Path, blocks: Iterator[np.ndarray], force: bool) -> None:
             for block in blocks:
                 file.write(block.T)
         os.replace(part, path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise OutputError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    except soundfile.LibsndfileError:  # it does not tell which error of the system it met
+        raise OutputError(f"cannot write {path}: the disk is full, or fails") from None
     finally:
         part.unlink(missing_ok=True)
 

@@ -162,6 +162,7 @@ def summarize(lines: Sequence[DubbedLine], options: DubOptions) -> dict[str, Any
         "onset_error_mean": round(float(onsets.mean()), 4),
         "onset_error_max": round(float(onsets.max()), 4),
         "onset_within_40_ms": round(float((onsets <= tokens_to_seconds(1) + 1e-9).mean()), 4),
+        "ending_after_window": sum(line.end_error > tokens_to_seconds(1) for line in lines),
         "overflowing": sum(line.overflow > 0 for line in lines),
         "stretched": sum(line.stretch > 1.0 for line in lines),
         "late": sum(line.planned.placement.late > 0 for line in lines),

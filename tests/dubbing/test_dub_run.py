@@ -347,3 +347,13 @@ def test_options_are_in_the_report(run: Run) -> None:
     assert job.record["options"]["fade_ms"] == 5
     with pytest.raises(InputError, match="fade_ms"):
         run(fade_ms=50)
+
+
+def test_the_embedded_model_dubs_a_line(video: Path, tmp_path: Path) -> None:
+    script = write_srt(tmp_path / "one.srt", [(1.0, 2.2, "[afraid:0.8] We have to leave.")])
+    job = emotts.dub(video, script, None, tmp_path / "o.mp4", device="cpu")
+    (line,) = job
+    assert not line.checks.silent
+    assert abs(line.onset_error) <= 0.04
+    assert line.end <= 2.2 * 24_000 + 0.75 * 24_000
+    assert packets(tmp_path / "o.mp4") == packets(video)
