@@ -6,7 +6,7 @@ import functools
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any, overload
 
@@ -25,7 +25,7 @@ from emotts.text.segment import split_text
 from emotts.text.symbols import kind
 from emotts.timebase import SAMPLES_PER_TOKEN, TOKEN_RATE, seconds_to_samples, seconds_to_tokens
 from emotts.timing import TimingPlan
-from emotts.timing.scale import require_natural, scale_plan
+from emotts.timing.scale import bounds, require_natural, scale_plan
 from emotts.voice.library import VoiceLibrary
 from emotts.voice.voice import Voice
 
@@ -212,6 +212,18 @@ class EmoTTS:
         lines = [self._prepare(line, row, drawn, clock) for line, row in zip(texts, rows, strict=True)]
         speeches = self._render(lines, settings, clock, progress)
         return speeches[0] if single else speeches
+
+    def lengths(
+        self, text: str, voice: Any = None, emotion: Any = None, language: str | None = None
+    ) -> tuple[int, int, int]:
+        """Fewest, natural and most tokens in which a text can be spoken; nothing is synthesised."""
+        row = dict.fromkeys(("duration", "tokens", "speed", "plan", "seed"))
+        row |= {"voice": voice, "emotion": emotion, "language": language}
+        line = self._prepare(text, row, 0, Clock())
+        symbols = [symbol for part in line.phonemes for symbol in part.symbols]
+        plan = TimingPlan(tuple(chain.from_iterable(line.plans)))
+        fewest, most = bounds(plan, symbols)
+        return fewest, plan.total, most
 
     def _settings(self, options: Mapping[str, Any]) -> GenerationConfig:
         for name, value in options.items():

@@ -15,6 +15,7 @@ import typer
 
 from emotts import __version__
 from emotts.cli.check import check
+from emotts.cli.dub import dub
 from emotts.cli.emotion import emotion
 from emotts.cli.synthesize import synthesize
 from emotts.cli.voices import voices_app
@@ -31,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(synthesize)
+app.command()(dub)
 app.add_typer(voices_app, name="voices")
 app.command()(check)
 app.command()(emotion)
