@@ -217,7 +217,8 @@ class EmoTTS:
         self, text: str, voice: Any = None, emotion: Any = None, language: str | None = None
     ) -> tuple[int, int, int]:
         """Fewest, natural and most tokens in which a text can be spoken; nothing is synthesised."""
-        row = dict.fromkeys(("duration", "tokens", "speed", "plan", "seed"))
+        sources = ("emotion_audio", "instruct", "emotion_from_text")
+        row = dict.fromkeys((*sources, "duration", "tokens", "speed", "plan", "seed"))
         row |= {"voice": voice, "emotion": emotion, "language": language}
         line = self._prepare(text, row, 0, Clock())
         symbols = [symbol for part in line.phonemes for symbol in part.symbols]

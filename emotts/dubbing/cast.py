@@ -141,15 +141,8 @@ def line_emotion(line: ScriptLine, default: str) -> Emotion:
     """Emotion of a line: its own, or from its instruction, or the default, times its intensity."""
     if line.emotion and line.instruct:
         raise InputError("tells both an emotion and an instruct; give one")
-    emotion = _instructed(line.instruct) if line.instruct else Emotion.parse(line.emotion or default)
+    emotion = Emotion.from_text(line.instruct) if line.instruct else Emotion.parse(line.emotion or default)
     return emotion if line.intensity is None else emotion.scaled(line.intensity)
-
-
-def _instructed(words: str) -> Emotion:
-    reader = getattr(Emotion, "from_text", None)
-    if reader is None:
-        raise InputError("has an instruct, but this emotts cannot read one; give an emotion")
-    return reader(words)
 
 
 def respell(text: str, lexicon: Mapping[str, str]) -> str:
