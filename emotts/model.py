@@ -38,6 +38,11 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
 }
 """Module, class and configuration class of each component."""
 
+OPTIONAL_COMPONENTS: dict[str, tuple[str, str, str]] = {
+    "emotion_encoder": ("emotts.emotion.encoder", "EmotionEncoder", "EmotionEncoderConfig"),
+}
+"""Components that a model may lack; what needs one says so."""
+
 
 class GenerationConfig(StrictModel):
     """What `synthesize` uses where the caller says nothing.
@@ -105,7 +110,8 @@ class Model:
     Attributes:
         directory: where it was read from.
         config: content of config.yaml.
-        components: the networks by name (`COMPONENTS`), in evaluation mode, float32.
+        components: the networks by name (`COMPONENTS`, and those of `OPTIONAL_COMPONENTS` that it has), in
+            evaluation mode, float32.
     """
 
     directory: Path
@@ -136,7 +142,7 @@ def save_model(
 
     Args:
         directory: must not exist unless `force` is set.
-        components: a network for each name in `COMPONENTS`.
+        components: a network for each name in `COMPONENTS`, and for some in `OPTIONAL_COMPONENTS`.
         config: `files` and `symbols` are filled in here; `components` must hold each network's
             configuration.
         half: store floating-point parameters as float16; buffers stay as they are.
@@ -149,7 +155,8 @@ def save_model(
         ModelError: a component is missing or holds numbers that are not finite.
     """
     directory = Path(directory)
-    missing = [name for name in COMPONENTS if name not in components or name not in config.components]
+    wanted = present_components(config)
+    missing = [name for name in wanted if name not in components or name not in config.components]
     if missing:
         raise ModelError(f"cannot save {directory}: no component or configuration for {', '.join(missing)}")
     if directory.exists() and not force:
@@ -177,7 +184,7 @@ def _write_directory(
 ) -> None:
     (folder / "voices").mkdir(parents=True)
     files = {}
-    for name in COMPONENTS:
+    for name in present_components(config):
         content = _component_bytes(name, components[name], half)
         files[f"{name}.safetensors"] = FileRecord(sha256=hashlib.sha256(content).hexdigest())
         (folder / f"{name}.safetensors").write_bytes(content)
@@ -274,7 +281,7 @@ def load_config(directory: Path | str) -> ModelConfig:
         raise ModelError(str(error)) from None
     if config.sample_rate != SAMPLE_RATE:
         raise ModelError(f"{path}: sample_rate must be {SAMPLE_RATE}, not {config.sample_rate}")
-    for name in COMPONENTS:
+    for name in present_components(config):
         if name not in config.components or f"{name}.safetensors" not in config.files:
             raise ModelError(f"{path} lacks the component {name}")
     if config.symbols != symbols_digest():
@@ -289,9 +296,14 @@ def symbols_digest() -> str:
     return hashlib.sha256("\n".join(SYMBOLS).encode()).hexdigest()[:16]
 
 
+def present_components(config: ModelConfig) -> list[str]:
+    """Components of a model: those that every model has, and the optional ones that it configures."""
+    return [*COMPONENTS, *(name for name in OPTIONAL_COMPONENTS if name in config.components)]
+
+
 def component_class(name: str) -> tuple[type[nn.Module], type[StrictModel]]:
     """Class and configuration class of a component."""
-    module_name, class_name, config_name = COMPONENTS[name]
+    module_name, class_name, config_name = {**COMPONENTS, **OPTIONAL_COMPONENTS}[name]
     module = import_module(module_name)
     return getattr(module, class_name), getattr(module, config_name)
 
@@ -304,7 +316,8 @@ def load_model(directory: Path | str, device: torch.device | str = "cpu") -> Mod
     """
     directory = Path(directory)
     config = load_config(directory)
-    components = {name: _load_component(directory, config, name).to(device) for name in COMPONENTS}
+    names = present_components(config)
+    components = {name: _load_component(directory, config, name).to(device) for name in names}
     return Model(directory, config, components)
 
 

@@ -168,6 +168,8 @@ def run_acoustic(
         torch.stack([segment.voice.embedding for segment in segments]),
         _emotions(segments),
         latents=latents,
+        phonemes=[segment.phonemes.ids for segment in segments],
+        durations=[segment.durations for segment in segments],
         bandwidth=torch.tensor([float(segment.voice.bandwidth) for segment in segments]),
         prompt_mel=[_or_none(segment.voice.prompt_mel) for segment in segments],
         prompt_codes=[_or_none(segment.voice.prompt_codes) for segment in segments],

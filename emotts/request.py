@@ -30,6 +30,9 @@ def check_request(
     text: str,
     *,
     emotion: object = None,
+    emotion_audio: object = None,
+    instruct: str | None = None,
+    emotion_from_text: bool = False,
     duration: float | None = None,
     tokens: int | None = None,
     speed: float | None = None,
@@ -50,6 +53,7 @@ def check_request(
         raise InputError(
             f"the text {shorten(text)!r} holds nothing that can be pronounced: give at least one word"
         )
+    check_emotion_source(emotion, emotion_audio, instruct, emotion_from_text)
     if isinstance(emotion, str):
         from emotts.emotion import Emotion
 
@@ -59,6 +63,32 @@ def check_request(
         raise InputError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed}")
     for name, value in options.items():
         check_option(name, value)
+
+
+def check_emotion_source(
+    emotion: object = None,
+    emotion_audio: object = None,
+    instruct: object = None,
+    emotion_from_text: object = None,
+) -> None:
+    """Checks that there is at most one source of emotion, and that an instruction has words.
+
+    Raises:
+        InputError: two sources, or an instruction that is no string or holds no letter.
+    """
+    sources = {
+        "emotion": emotion,
+        "emotion_audio": emotion_audio,
+        "instruct": instruct,
+        "emotion_from_text": emotion_from_text or None,
+    }
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"give one source of emotion ({', '.join(sources)}), not {' and '.join(given)}")
+    if instruct is not None and not isinstance(instruct, str):
+        raise InputError(f"instruct must be an instruction in words, not {type(instruct).__name__}")
+    if instruct is not None and not any(character.isalpha() for character in instruct):
+        raise InputError('the instruction holds no word; write e.g. "furious, through clenched teeth"')
 
 
 def check_length(duration: Any, tokens: Any, speed: Any, plan: object) -> None:

@@ -49,6 +49,7 @@ class _Line:
     phonemes: Sequence[Phonemes]
     plans: list[tuple[int, ...]]
     samples: int
+    energy: float = 0.0
 
     def segments(self) -> list[Segment]:
         parts = zip(self.phonemes, self.plans, strict=True)
@@ -113,6 +114,21 @@ class EmoTTS:
         """
         return self._library.get(source)
 
+    def emotion_of(self, recording: str | Path | tuple[Any, int]) -> Emotion:
+        """The emotion that is heard in a recording, whoever speaks in it.
+
+        Args:
+            recording: path, or samples (samples,) with their rate in Hz; at least 1 s of speech, and what
+                follows 15 s is not used. How loud it is does not matter.
+
+        Raises:
+            AudioError: missing, unreadable, silent, or too short.
+            ModelError: the model has no emotion encoder.
+        """
+        from emotts.emotion.recording import emotion_of_recording
+
+        return emotion_of_recording(self.model, recording, self.device)
+
     @overload
     def synthesize(self, text: str, voice: Any = None, emotion: Any = None, **options: Any) -> Speech: ...
     @overload
@@ -126,6 +142,9 @@ class EmoTTS:
         voice: Any = None,
         emotion: Any = None,
         *,
+        emotion_audio: Any = None,
+        instruct: str | list[str | None] | None = None,
+        emotion_from_text: bool | list[bool] = False,
         duration: float | list[float | None] | None = None,
         tokens: int | list[int | None] | None = None,
         speed: float | list[float | None] | None = None,
@@ -145,6 +164,12 @@ class EmoTTS:
             voice: see `voice`.
             emotion: an `Emotion`, text like "angry:0.7" or "happy:0.5,sad:0.2", a mapping of names to
                 intensities, or eight intensities. None is neutral.
+            emotion_audio: a recording whose emotion is taken over, whoever speaks in it, instead of
+                `emotion`; see `emotion_of`.
+            instruct: the emotion in words, as to an actor ("choking back tears, barely audible"), instead of
+                `emotion`. Its words of delivery change the loudness and, where the model chooses the
+                length or `speed` is given, the rate. Words without an emotion are neutral.
+            emotion_from_text: the emotion is read from the text that is spoken.
             duration: exact length in seconds: the audio has round(duration · 24000) samples.
             tokens: exact length in tokens of 40 ms.
             speed: 0.5 to 2.0; 2 speaks twice as fast.
@@ -167,12 +192,18 @@ class EmoTTS:
         single = isinstance(text, str)
         texts = [text] if single else list(text)
         wishes = {"duration": duration, "tokens": tokens, "speed": speed, "plan": plan}
-        per_text = {**wishes, "voice": voice, "emotion": emotion, "seed": seed, "language": language}
+        sources = {
+            "emotion": emotion,
+            "emotion_audio": emotion_audio,
+            "instruct": instruct,
+            "emotion_from_text": emotion_from_text,
+        }
+        per_text = {**wishes, **sources, "voice": voice, "seed": seed, "language": language}
         spread = {name: _spread(name, value, len(texts), single) for name, value in per_text.items()}
         rows = [dict(zip(spread, values, strict=True)) for values in zip(*spread.values(), strict=True)]
         settings = self._settings(options)
         for line, row in zip(texts, rows, strict=True):
-            check_request(line, **{name: row[name] for name in ("emotion", "seed", *wishes)})
+            check_request(line, **{name: row[name] for name in ("seed", *sources, *wishes)})
         if not texts:
             return []
         clock = Clock()
@@ -188,8 +219,21 @@ class EmoTTS:
         given = {name: value for name, value in options.items() if value is not None}
         return self.model.config.generation.model_copy(update=given)
 
+    def _direction(self, text: str, row: Mapping[str, Any]) -> tuple[Emotion, float, float]:
+        """Emotion of a text from its source, factor on its natural rate, and change of its loudness in dB."""
+        if row["emotion_audio"] is not None:
+            return self.emotion_of(row["emotion_audio"]), 1.0, 0.0
+        if row["instruct"] is None and not row["emotion_from_text"]:
+            return _emotion(row["emotion"]), 1.0, 0.0
+        from emotts.emotion.instruct import direct
+
+        spoken = row["instruct"] is None
+        found = direct(text if spoken else row["instruct"], line=spoken)
+        return found.emotion, found.speed, found.energy
+
     def _prepare(self, text: str, row: Mapping[str, Any], drawn: int, clock: Clock) -> _Line:
-        emotion, voice = _emotion(row["emotion"]), self.voice(row["voice"])
+        emotion, rate, energy = self._direction(text, row)
+        voice = self.voice(row["voice"])
         with clock.stage("text"):
             phonemizer = _phonemizer(row["language"] or self.model.config.languages[0])
             pieces = _phonemize(phonemizer, text, whole=row["plan"] is not None)
@@ -198,15 +242,20 @@ class EmoTTS:
             if row["plan"] is not None:
                 plans = _check_plan(row["plan"], phonemes[0])
             else:
-                plans = self._plan(pieces, voice, emotion, row)
+                plans = self._plan(pieces, voice, emotion, row, rate)
         samples = SAMPLES_PER_TOKEN * sum(map(sum, plans))
         if row["duration"] is not None:
             samples = seconds_to_samples(row["duration"])
         seed = drawn if row["seed"] is None else int(row["seed"])
-        return _Line(text, voice, emotion, seed, phonemes, plans, samples)
+        return _Line(text, voice, emotion, seed, phonemes, plans, samples, energy)
 
     def _plan(
-        self, pieces: Sequence[tuple[str, Phonemes]], voice: Voice, emotion: Emotion, row: Mapping[str, Any]
+        self,
+        pieces: Sequence[tuple[str, Phonemes]],
+        voice: Voice,
+        emotion: Emotion,
+        row: Mapping[str, Any],
+        rate: float = 1.0,
     ) -> list[tuple[int, ...]]:
         """Durations of each segment; a requested length is shared by all phonemes of all segments."""
         natural: list[float] = []
@@ -217,7 +266,9 @@ class EmoTTS:
                 durations[-1] = max(durations[-1], SENTENCE_PAUSE)
             natural += durations
         symbols = [symbol for part in phonemes for symbol in part.symbols]
-        total = wanted_tokens(row, sum(natural))
+        total = wanted_tokens(row, sum(natural) / rate)
+        if total is None and rate != 1.0:
+            total = max(1, round(sum(natural) / rate))
         # Half a token at the end at least, so that a plan of tiny predictions still lasts.
         plan = TimingPlan.rounded([*natural[:-1], max(natural[-1], 0.5)])
         if row["duration"] is not None or row["tokens"] is not None:
@@ -343,6 +394,8 @@ def _assemble(line: _Line, codes: list[Tensor], audio: list[Tensor], timings: di
     samples = join_segments(audio).numpy()
     exact = np.zeros(line.samples, dtype=np.float32)
     exact[: min(len(samples), line.samples)] = samples[: line.samples]
+    if line.energy:
+        exact *= 10.0 ** (line.energy / 20.0)
     peak = float(np.abs(exact).max(initial=0.0))
     if peak > 1.0:
         exact /= peak

@@ -15,6 +15,7 @@ import typer
 
 from emotts import __version__
 from emotts.cli.check import check
+from emotts.cli.emotion import emotion
 from emotts.cli.synthesize import synthesize
 from emotts.cli.voices import voices_app
 from emotts.errors import EmottsError
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(synthesize)
 app.add_typer(voices_app, name="voices")
 app.command()(check)
+app.command()(emotion)
 
 _FORWARD = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

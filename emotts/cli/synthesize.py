@@ -28,8 +28,22 @@ def synthesize(
         str | None, typer.Option(help="Named voice, a recording of one, or a .safetensors voice file.")
     ] = None,
     emotion: Annotated[
-        str, typer.Option(help="Emotion with intensity 0 to 1: happy:0.7, or a blend happy:0.5,sad:0.2.")
-    ] = "neutral",
+        str | None,
+        typer.Option(
+            help="Emotion with intensity 0 to 1: happy:0.7, or a blend happy:0.5,sad:0.2.",
+            show_default="neutral",
+        ),
+    ] = None,
+    emotion_audio: Annotated[
+        Path | None, typer.Option(help="Recording whose emotion is taken over, whoever speaks in it.")
+    ] = None,
+    instruct: Annotated[
+        str | None,
+        typer.Option(help='Emotion in words, as to an actor: "choking back tears, barely audible".'),
+    ] = None,
+    emotion_from_text: Annotated[
+        bool, typer.Option("--emotion-from-text", help="Read the emotion from the text itself.")
+    ] = False,
     duration: Annotated[float | None, typer.Option(help="Exact length in seconds.")] = None,
     tokens: Annotated[int | None, typer.Option(help="Exact length in tokens of 40 ms.")] = None,
     speed: Annotated[float | None, typer.Option(help="Speaking rate, 0.5 to 2; 1 is natural.")] = None,
@@ -55,6 +69,9 @@ def synthesize(
     check_output(output, force, format)
     options = {
         "emotion": emotion,
+        "emotion_audio": emotion_audio,
+        "instruct": instruct,
+        "emotion_from_text": emotion_from_text,
         "duration": duration,
         "tokens": tokens,
         "speed": speed,
@@ -65,6 +82,7 @@ def synthesize(
     }
     check_request(content, **options)
     check_voice(voice)
+    check_emotion_audio(emotion_audio)
     with progress_bar(quiet) as progress:
         from emotts.tts import EmoTTS
 
@@ -73,6 +91,10 @@ def synthesize(
         speech = engine.synthesize(content, voice=voice, language=language, progress=progress, **options)
         elapsed = time.perf_counter() - started
     speech.save(output, force=force, format=format)
+    if speech.emotion.is_neutral and not quiet and (instruct is not None or emotion_from_text):
+        from emotts.cli.emotion import report_neutral
+
+        report_neutral(instruct or content, line=instruct is None)
     report(speech, output, elapsed, as_json, quiet)
 
 
@@ -89,6 +111,14 @@ def check_voice(voice: str | None) -> None:
     path = Path(voice)
     if (path.suffix or len(path.parts) > 1) and not path.exists():
         raise AudioError(f"voice file {path} does not exist")
+
+
+def check_emotion_audio(path: Path | None) -> None:
+    """Refuses a recording that is not there, before the model is loaded."""
+    from emotts.errors import AudioError
+
+    if path is not None and not path.is_file():
+        raise AudioError(f"emotion recording {path} does not exist")
 
 
 def read_text(text: str | None, text_file: str | None) -> str:

@@ -122,6 +122,20 @@ class Emotion:
         """
         return cls.from_mapping(parse_weights(text))
 
+    @classmethod
+    def from_text(cls, words: str) -> Emotion:
+        """Emotion of an instruction in words: "choking back tears, barely audible"; see docs/emotion.md.
+
+        Words that name no emotion give neutral. `emotts.emotion.instruct.direct` gives the delivery as well.
+
+        Raises:
+            InputError: no string, or no word in it.
+            ModelError: the files of the mapper are missing or corrupt.
+        """
+        from emotts.emotion.instruct import direct  # here: it loads torch and a model
+
+        return direct(words).emotion
+
     @property
     def is_neutral(self) -> bool:
         """Whether all intensities are zero."""

@@ -23,6 +23,11 @@ TASKS: dict[str, tuple[str, str, str]] = {
     "lm": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
     "acoustic": ("emotts.train.tasks.acoustic", "AcousticTask", "AcousticTaskConfig"),
     "vocoder": ("emotts.train.tasks.vocoder", "VocoderTask", "VocoderTaskConfig"),
+    "emotion_encoder": (
+        "emotts.train.tasks.emotion_encoder",
+        "EmotionEncoderTask",
+        "EmotionEncoderTaskConfig",
+    ),
 }
 """Part -> module, task and configuration of the task."""
 
@@ -33,6 +38,7 @@ MODULES = {
     "lm": "lm",
     "acoustic": "acoustic",
     "vocoder": "vocoder",
+    "emotion_encoder": "emotion_encoder",
 }
 """Part -> component of the model directory that its training gives."""
 
@@ -171,6 +177,7 @@ class RecipeConfig(StrictModel):
     lm: PartConfig = PartConfig()
     acoustic: PartConfig = PartConfig()
     vocoder: PartConfig = PartConfig()
+    emotion_encoder: PartConfig = PartConfig()
     pack: PackConfig = PackConfig()
     decode: DecodeConfig = DecodeConfig()
 
@@ -206,7 +213,7 @@ class RecipeConfig(StrictModel):
         """Sizes that a part must share with others."""
         from emotts.text.symbols import BASE_PHONES, SYMBOLS
 
-        if part in ("voice", "vocoder"):
+        if part in ("voice", "vocoder", "emotion_encoder"):
             return {}
         voice_dim = self.task_config("voice").model.dim
         if part == "tokenizer":
@@ -217,7 +224,12 @@ class RecipeConfig(StrictModel):
         if part == "lm":
             return {"symbols": len(SYMBOLS), "codebook_size": codebook_size, "voice_dim": voice_dim}
         latent_dim = self.task_config("lm").model.dim
-        return {"codebook_size": codebook_size, "latent_dim": latent_dim, "voice_dim": voice_dim}
+        return {
+            "symbols": len(SYMBOLS),
+            "codebook_size": codebook_size,
+            "latent_dim": latent_dim,
+            "voice_dim": voice_dim,
+        }
 
     def with_sources(
         self, paths: Mapping[str, Path] | None = None, data: Mapping[str, Path] | None = None

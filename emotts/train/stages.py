@@ -84,6 +84,22 @@ def train(part: str, run: Run) -> str:
     return f"{result.step} steps; dev {figures}"
 
 
+def train_emotion_encoder(run: Run) -> str:
+    """Trains the emotion encoder and calibrates its intensities; does nothing without emotional corpora."""
+    from emotts.train.tasks.emotion_encoder import emotional_items
+    from emotts.train.weights import save_modules
+
+    part = "emotion_encoder"
+    if not emotional_items(open_corpus(run, split="train")):
+        return "left out: no corpus has emotions"
+    summary = train(part, run)
+    if int(os.environ.get("RANK", 0)) == 0:
+        encoder = load_part(part, run)
+        encoder.low, encoder.high = build_task(part, run).calibration(encoder)
+        save_modules(nn.ModuleDict({MODULES[part]: encoder}), run.part(part))
+    return summary
+
+
 def build_task(part: str, run: Run) -> Any:
     """The task of a part over the packed data, as the recipe configures it."""
     module_name, task_name, _ = TASKS[part]
@@ -224,7 +240,8 @@ STAGES: tuple[Stage, ...] = (
     Stage("lm", partial(train, "lm"), ("tokens", "align"), ("lm",), training=True),
     Stage("acoustic", partial(train, "acoustic"), ("lm",), ("acoustic",), training=True),
     Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
-    Stage("pack", _pack, ("duration", "acoustic", "vocoder"), ("pack",)),
+    Stage("emotion_encoder", train_emotion_encoder, ("shards",), ("emotion_encoder",), training=True),
+    Stage("pack", _pack, ("duration", "acoustic", "vocoder", "emotion_encoder"), ("pack",)),
     Stage("decode", _decode, ("pack",), ("decode",)),
     Stage("score", _score, ("decode",), ("decode",)),
 )

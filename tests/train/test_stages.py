@@ -152,8 +152,8 @@ def test_stages_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
         ("shards", r"run stage 2 \(features\) first"),
         ("voice", r"run stage 3 \(shards\) first"),
         ("tokens", r"run stage 3 \(shards\) first"),
-        ("decode", r"run stage 13 \(pack\) first"),
-        ("score", r"run stage 14 \(decode\) first"),
+        ("decode", r"run stage 14 \(pack\) first"),
+        ("score", r"run stage 15 \(decode\) first"),
     ],
 )
 def test_a_stage_says_which_one_makes_what_it_lacks(tmp_path: Path, stage: str, missing: str) -> None:
