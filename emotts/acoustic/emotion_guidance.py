@@ -127,6 +127,22 @@ def cap_norm(guide: Tensor, velocity: Tensor, mask: Tensor, cap: float) -> Tenso
     return guide * (allowed / length.clamp_min(_TINY)).clamp_max(1.0)[:, None, None]
 
 
+def target_mask(prompts: Sequence[int], targets: Sequence[int]) -> Tensor:
+    """What is guided in a batch of the decoder: the target, without the prompt before it and the padding.
+
+    Args:
+        prompts: tokens of the prompt of each item.
+        targets: tokens of what is spoken.
+
+    Returns:
+        shape (batch, 4 * longest of prompt and target together).
+    """
+    begins = FRAMES_PER_TOKEN * torch.tensor(prompts)[:, None]
+    ends = begins + FRAMES_PER_TOKEN * torch.tensor(targets)[:, None]
+    places = torch.arange(int(ends.max()))[None]
+    return (places >= begins) & (places < ends)
+
+
 def make_guidance(
     expert: Expert,
     classes: Sequence[str],

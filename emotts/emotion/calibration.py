@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from pydantic import Field, model_validator
 
 from emotts.config import StrictModel
-from emotts.emotion.emotion import Emotion, check_name
+from emotts.emotion.emotion import NEUTRAL, Emotion, check_name
 from emotts.errors import InputError
 
 GuidanceSchedule = Literal["derived", "constant", "none"]
@@ -150,7 +150,7 @@ def dose_of(
     parts = []
     for name, intensity in known.items():
         whole = config.table.alpha_of(name, intensity) if alpha is None else alpha
-        parts.append((name, whole * intensity / total))
+        parts.append((name, whole * (intensity / total)))
     summed = sum(value for _, value in parts)
     return Dose(tuple(parts), summed * config.beta_ratio if beta is None else beta)
 
@@ -204,3 +204,20 @@ def check_guidance(values: Mapping[str, object], has_expert: bool, config: Guida
     if calibrated is None or schedule not in (None, calibrated):
         known = "not calibrated" if calibrated is None else f"calibrated for {calibrated} guidance only"
         raise InputError(f"this model is {known}: give alpha (0 to {MAX_ALPHA:g}) with {asked[0]}")
+
+
+def check_wanted(values: Mapping[str, object], emotions: Sequence[Emotion], classes: Sequence[str]) -> None:
+    """Refuses weights of guidance where no text asks for an emotion that the expert knows.
+
+    Args:
+        values: options of the request, alpha and beta among them or not.
+        emotions: of each text.
+        classes: what the expert tells apart.
+
+    Raises:
+        InputError: the weights would do nothing.
+    """
+    asked = [name for name in ("alpha", "beta") if values.get(name)]
+    known = [name for name in classes if name != NEUTRAL]
+    if asked and not any(name in known for emotion in emotions for name in emotion.as_mapping()):
+        raise InputError(f"{asked[0]} guides towards an emotion: ask for one of {', '.join(known)}")
