@@ -158,7 +158,7 @@ def _allowed(points: Sequence[Point], emotion: str, intensity: float, worst_cost
 
 
 def _smallest(alphas: Sequence[float], responses: Sequence[float], goal: float) -> float:
-    """Smallest α, between the measured ones too, with the response `goal`, or with the best one if none has."""
+    """Smallest α, between the measured ones too, with the response `goal`, or the best one if none has it."""
     goal = min(goal, responses[-1])
     if goal <= responses[0]:
         return alphas[0]
