@@ -13,6 +13,7 @@ from emotts.data.kaldi import DataDir, Record
 from emotts.data.shards import Corpus, Utterance
 from emotts.emotion import Emotion
 from emotts.errors import DataError, InputError, ModelError
+from emotts.model import load_config
 from emotts.text.symbols import encode
 from emotts.train.data_stages import take
 from emotts.train.pack_model import make_voice, pack_model, prompt_tokens
@@ -85,6 +86,17 @@ def test_speech_of_a_scaled_list_is_exact_to_the_sample(finished: tuple[Run, lis
     spoken = soundfile.info(str(run.decode / "scaled-1.1" / f"{sentence['id']}.wav"))
     assert sentence["duration"] == pytest.approx(1.1 * natural.duration, abs=1e-3)
     assert spoken.frames == round(sentence["duration"] * 24_000)
+
+
+def test_the_model_is_packed_with_an_expert_and_its_calibration(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    guidance = load_config(run.model).guidance
+    assert guidance is not None and guidance.table.intensities == (0.0, 1.0)
+    assert set(guidance.table.alpha) == {"happy", "sad"}
+    points = json.loads((run.exp / "calibration.json").read_text())["points"]
+    assert {(p["emotion"], p["alpha"]) for p in points} == {(e, a) for e in ("happy", "sad") for a in (0, 2)}
+    figures = json.loads((run.part("expert") / "accuracy.json").read_text())
+    assert figures == {}, "every speaker of this corpus is in its training split"
 
 
 def test_what_is_done_is_not_done_again(finished: tuple[Run, list[str]]) -> None:
