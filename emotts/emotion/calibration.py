@@ -75,7 +75,8 @@ class GuidanceConfig(StrictModel):
     Attributes:
         schedule: "derived", w(t) = scale · (1 − t)/t, or "constant", w(t) = gamma; "none" switches guidance
             off.
-        scale: of the derived weight.
+        scale: of the derived weight. 1 would be exact for a likelihood of unit strength; a small expert is so
+            unsure, and a decoder with a regressed prior so sure, that the exact strength is not heard.
         gamma: the constant weight (the paper's 15).
         cap: the guidance is at most this share of the velocity, both as norms over an item.
         gate: where the expert gives the wanted emotion more than this probability, guidance fades out, to
@@ -90,7 +91,7 @@ class GuidanceConfig(StrictModel):
     """
 
     schedule: GuidanceSchedule = "derived"
-    scale: float = Field(1.0, gt=0)
+    scale: float = Field(15.0, gt=0)
     gamma: float = Field(15.0, ge=0)
     cap: float = Field(0.5, gt=0)
     gate: float = Field(0.9, ge=0, lt=1)
