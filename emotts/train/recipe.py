@@ -161,8 +161,8 @@ class CalibrateConfig(StrictModel):
     sentences: int = Field(4, ge=1)
     voices: int = Field(2, ge=1)
     intensities: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
-    alphas: tuple[float, ...] = (0.0, 1.0, 2.0, 4.0, 8.0)
-    worst_cost: float = Field(0.15, ge=0)
+    alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
+    worst_cost: float = Field(0.2, ge=0)
     response: str = "emotts.evaluate.prosody_response:fit_prosody_response"
     seed: int = Field(0, ge=0)
     guidance: GuidanceConfig = GuidanceConfig()
