@@ -19,6 +19,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from emotts.config import StrictModel
+from emotts.emotion.calibration import GuidanceConfig, GuidanceSchedule
 from emotts.errors import InputError, ModelError, OutputError
 from emotts.files import temporary_sibling
 from emotts.timebase import SAMPLE_RATE
@@ -27,6 +28,9 @@ from emotts.voice.voice import Voice, read_voice_metadata
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.yaml"
 EMBEDDED = "embedded"
+
+_STATISTICS_SLACK = 0.1
+"""Mel statistics of expert and decoder may differ by this share of the deviation."""
 
 COMPONENTS: dict[str, tuple[str, str, str]] = {
     "tokenizer": ("emotts.semantic.tokenizer", "SemanticTokenizer", "TokenizerConfig"),
@@ -40,6 +44,7 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
 
 OPTIONAL_COMPONENTS: dict[str, tuple[str, str, str]] = {
     "emotion_encoder": ("emotts.emotion.encoder", "EmotionEncoder", "EmotionEncoderConfig"),
+    "expert": ("emotts.emotion.expert", "EmotionExpert", "EmotionExpertConfig"),
 }
 """Components that a model may lack; what needs one says so."""
 
@@ -56,6 +61,9 @@ class GenerationConfig(StrictModel):
         top_p: share of the probability that it draws from.
         top_k: number of codes that it draws from.
         repetition_penalty: on codes of the last tokens; 1 is none.
+        guidance_schedule: of the guidance by the emotion expert; None is the one in `ModelConfig.guidance`.
+        alpha: weight of the wanted emotion, instead of what the intensity is calibrated to.
+        beta: weight of the unwanted emotions; None is a quarter of alpha.
     """
 
     steps: int = 8
@@ -65,6 +73,9 @@ class GenerationConfig(StrictModel):
     top_p: float = 0.9
     top_k: int = 50
     repetition_penalty: float = 1.0
+    guidance_schedule: GuidanceSchedule | None = None
+    alpha: float | None = Field(None, ge=0)
+    beta: float | None = Field(None, ge=0)
 
 
 class FileRecord(StrictModel):
@@ -86,6 +97,7 @@ class ModelConfig(StrictModel):
         default_voice: a name in voices/, or empty.
         symbols: digest of the phoneme table that the networks were trained with.
         generation: defaults of `EmoTTS.synthesize`.
+        guidance: how the emotion expert guides the decoder; None where there is no expert, or no calibration.
         components: configuration of each network.
         files: checksum of each network's file.
     """
@@ -99,6 +111,7 @@ class ModelConfig(StrictModel):
     default_voice: str = ""
     symbols: str = ""
     generation: GenerationConfig = GenerationConfig()
+    guidance: GuidanceConfig | None = None
     components: dict[str, dict[str, Any]]
     files: dict[str, FileRecord] = Field(default_factory=dict)
 
@@ -284,6 +297,8 @@ def load_config(directory: Path | str) -> ModelConfig:
     for name in present_components(config):
         if name not in config.components or f"{name}.safetensors" not in config.files:
             raise ModelError(f"{path} lacks the component {name}")
+    if config.guidance is not None and "expert" not in config.components:
+        raise ModelError(f"{path} has a section guidance, but no component expert that could guide")
     if config.symbols != symbols_digest():
         raise ModelError(f"{path}: the model was trained with another phoneme table than this emotts has")
     return config
@@ -318,7 +333,22 @@ def load_model(directory: Path | str, device: torch.device | str = "cpu") -> Mod
     config = load_config(directory)
     names = present_components(config)
     components = {name: _load_component(directory, config, name).to(device) for name in names}
+    _check_expert(directory, components)
     return Model(directory, config, components)
+
+
+def _check_expert(directory: Path, components: Mapping[str, nn.Module]) -> None:
+    """The expert reads what the decoder makes, so both must normalise the mel alike."""
+    if "expert" not in components:
+        return
+    expert, decoder = (components[name].state_dict() for name in ("expert", "acoustic"))
+    for key in ("mel_mean", "mel_std"):
+        mine, its = expert[key], decoder[key]
+        slack = _STATISTICS_SLACK * decoder["mel_std"]
+        if mine.shape != its.shape or bool(((mine - its).abs() > slack).any()):
+            raise ModelError(
+                f"{directory}: the expert was trained for another acoustic decoder: their {key} differ"
+            )
 
 
 def _load_component(directory: Path, config: ModelConfig, name: str) -> nn.Module:

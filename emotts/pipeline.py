@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.acoustic.emotion_guidance import make_guidance, target_mask
+from emotts.acoustic.guidance import Guidance
 from emotts.emotion import Emotion
+from emotts.emotion.calibration import GuidanceConfig, dose_of
 from emotts.errors import ModelError
 from emotts.model import GenerationConfig, Model
 from emotts.semantic.lm_inputs import LMInputs
@@ -175,10 +178,28 @@ def run_acoustic(
         prompt_codes=[_or_none(segment.voice.prompt_codes) for segment in segments],
         steps=settings.steps,
         cfg=settings.cfg,
+        guidance=emotion_guidance(model, segments, settings),
         temperature=settings.noise,
         seeds=[stage_seed(segment, 1) for segment in segments],
     )
     return [row[:size] for row, size in zip(mel, frames.tolist(), strict=True)]
+
+
+def emotion_guidance(
+    model: Model, segments: Sequence[Segment], settings: GenerationConfig
+) -> Guidance | None:
+    """Guidance of a batch by the model's emotion expert; None without one, and where all are neutral."""
+    expert = model.components.get("expert")
+    if expert is None:
+        return None
+    config = model.config.guidance or GuidanceConfig()
+    if settings.guidance_schedule is not None:
+        config = config.model_copy(update={"schedule": settings.guidance_schedule})
+    classes = expert.config.classes
+    doses = [dose_of(config, s.emotion, classes, settings.alpha, settings.beta) for s in segments]
+    prompts = [len(segment.voice.prompt_codes) for segment in segments]
+    mask = target_mask(prompts, [segment.total for segment in segments])
+    return make_guidance(expert, classes, doses, mask, config)
 
 
 @torch.inference_mode()

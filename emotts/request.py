@@ -6,6 +6,7 @@ import math
 import unicodedata
 from typing import Any
 
+from emotts.emotion.calibration import MAX_ALPHA, MAX_BETA, SCHEDULES
 from emotts.errors import InputError
 
 SLOWEST, FASTEST = 0.5, 2.0
@@ -22,7 +23,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
     "top_k": (0, 1_000_000),
     "repetition_penalty": (1.0, 20.0),
+    "alpha": (0.0, MAX_ALPHA),
+    "beta": (0.0, MAX_BETA),
 }
+_CHOICES: dict[str, tuple[str, ...]] = {"guidance_schedule": SCHEDULES}
 _WHOLE = ("steps", "top_k")
 
 
@@ -119,9 +123,14 @@ def check_option(name: str, value: Any) -> None:
     Raises:
         InputError: no such setting, or out of range.
     """
-    if name not in _RANGES:
-        raise InputError(f"unknown option {name!r}; valid options: {', '.join(_RANGES)}")
+    if name not in _RANGES and name not in _CHOICES:
+        known = ", ".join([*_RANGES, *_CHOICES])
+        raise InputError(f"unknown option {name!r}; valid options: {known}")
     if value is None:
+        return
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise InputError(f"{name} must be {', '.join(_CHOICES[name])}, not {value!r}")
         return
     low, high = _RANGES[name]
     whole = name in _WHOLE

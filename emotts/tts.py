@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from emotts.emotion import Emotion
+from emotts.emotion.calibration import check_guidance, check_wanted
 from emotts.errors import InputError
 from emotts.model import EMBEDDED, GenerationConfig, Model, find_model, load_model
 from emotts.pipeline import Clock, Progress, Segment, render
@@ -177,8 +178,9 @@ class EmoTTS:
             seed: the same seed gives the same samples; without one it is drawn, and is in `Speech.seed`.
             language: of the text, as espeak names it; the model's first language when left out.
             progress: called with the stage and the fraction done.
-            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty: see
-                `emotts.model.GenerationConfig`; the model's configuration has their defaults.
+            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty, guidance_schedule,
+                alpha, beta: see `emotts.model.GenerationConfig`; the model's configuration has their
+                defaults.
 
         Returns:
             the speech, or a list of them in the order of the texts.
@@ -210,6 +212,9 @@ class EmoTTS:
         # One draw for the whole list, so that its texts can pass the models together.
         drawn = secrets.randbelow(2**31)
         lines = [self._prepare(line, row, drawn, clock) for line, row in zip(texts, rows, strict=True)]
+        if "expert" in self.model.components:
+            classes = self.model.components["expert"].config.classes
+            check_wanted(options, [line.emotion for line in lines], classes)
         speeches = self._render(lines, settings, clock, progress)
         return speeches[0] if single else speeches
 
@@ -230,6 +235,7 @@ class EmoTTS:
         for name, value in options.items():
             check_option(name, value)
         given = {name: value for name, value in options.items() if value is not None}
+        check_guidance(given, "expert" in self.model.components, self.model.config.guidance)
         return self.model.config.generation.model_copy(update=given)
 
     def _direction(self, text: str, row: Mapping[str, Any]) -> tuple[Emotion, float, float]:

@@ -50,6 +50,17 @@ def synthesize(
     seed: Annotated[int | None, typer.Option(help="Same seed, same speech; random when left out.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
     cfg: Annotated[float | None, typer.Option(help="Strength of classifier-free guidance.")] = None,
+    guidance_schedule: Annotated[
+        str | None,
+        typer.Option(help="Guidance by the emotion expert: derived, constant (as published) or none."),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the wanted emotion, 0 to 10, instead of its intensity's.")
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(help="Weight of the unwanted emotions, 0 to 5; a quarter of alpha if left out."),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Randomness of the delivery; 0 has none.")] = None,
     language: Annotated[str | None, typer.Option(help="Language code of the text, such as en-us.")] = None,
     model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
@@ -78,6 +89,9 @@ def synthesize(
         "seed": seed,
         "steps": steps,
         "cfg": cfg,
+        "guidance_schedule": guidance_schedule,
+        "alpha": alpha,
+        "beta": beta,
         "temperature": temperature,
     }
     check_request(content, **options)

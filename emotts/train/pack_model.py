@@ -40,6 +40,7 @@ def pack_model(run: Run) -> str:
         languages=settings.languages,
         default_voice=settings.default_voice or next(iter(settings.voices), ""),
         generation=settings.generation,
+        guidance=run.recipe.calibrate.guidance if "expert" in components else None,
         components={name: module.config.model_dump(mode="json") for name, module in components.items()},
     )
     corpus = open_corpus(run, ("embeddings", "codes", "alignments"), "train")
