@@ -12,7 +12,9 @@ MINIMAL = {"corpora": {"a": {}}}
 
 
 @pytest.mark.parametrize(
-    "path", sorted(EGS.glob("*/conf/*.yaml")), ids=lambda path: "/".join(path.parts[-3:])
+    "path",
+    [path for name in ("recipe", "gpu") for path in sorted(EGS.glob(f"*/conf/{name}.yaml"))],
+    ids=lambda path: "/".join(path.parts[-3:]),
 )
 def test_every_recipe_is_valid(path: Path) -> None:
     recipe = RecipeConfig.load(path)
