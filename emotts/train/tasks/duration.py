@@ -95,7 +95,7 @@ class DurationTask(Task):
 
     @torch.no_grad()
     def evaluate(self, modules: nn.ModuleDict) -> dict[str, float]:
-        """Errors on the dev utterances, without the pauses at both ends.
+        """Errors on the dev utterances, without what `inner_mask` leaves out.
 
         Returns:
             "mae_ms", mean absolute error of a phoneme; "total_error_percent", mean absolute error of
@@ -112,11 +112,12 @@ class DurationTask(Task):
             batch = _batch(self.dev, self.dev_items[start : start + EVALUATION_BATCH], generator)
             batch = {key: value.to(device) for key, value in batch.items()}
             ids, mask = batch["ids"], batch["mask"]
-            inner = inner_mask(ids, mask)
+            inner = inner_mask(ids, mask, batch["acted"])
             tokens = to_tokens(model(ids, mask, batch["voice"], batch["emotion"]).float()) * inner
             actual = batch["durations"] * inner
             errors.append((tokens - actual).abs()[inner])
-            ratios.append(tokens.sum(1) / actual.sum(1).clamp_min(1) - 1)
+            heard = inner.any(1)
+            ratios.append(tokens.sum(1)[heard] / actual.sum(1)[heard].clamp_min(1) - 1)
         relative = torch.cat(ratios)
         return {
             "mae_ms": 1000 / TOKEN_RATE * torch.cat(errors).mean().item(),
