@@ -174,10 +174,11 @@ def calibrate(shares: Tensor, votes: Tensor, neutral: Tensor) -> tuple[Tensor, T
         neutral: shape (items,), the listeners' share for neutral.
 
     Returns:
-        low and high, each of shape (8,); 0 and 1 for emotions that no recording is heard as.
+        low and high, each of shape (8,); an emotion that no recording is heard as gets a range above every
+        share, so that it is never given.
     """
     heard = torch.cat([neutral[:, None], votes], dim=1).argmax(dim=1)
-    low, high = torch.zeros(len(EMOTIONS)), torch.ones(len(EMOTIONS))
+    low, high = torch.ones(len(EMOTIONS)), torch.full((len(EMOTIONS),), 2.0)
     calm = shares[heard == 0]
     for place in range(len(EMOTIONS)):
         moved = shares[heard == place + 1, place]
