@@ -17,6 +17,7 @@ PITCH_CHANNELS = 3
 """What is heard of the pitch: `pitch_channels`."""
 
 _STACK = 4
+_LEAST_WIDTH = 0.2
 _DEPTH = 5.5  # nepers: 48 dB under the loud frames lies the background of a room
 _LOUD = 0.9
 _CENTRE, _SCALE = -2.5, 1.5
@@ -162,9 +163,10 @@ def stretch(shares: Tensor, low: Tensor, high: Tensor) -> Tensor:
 def calibrate(shares: Tensor, votes: Tensor, neutral: Tensor) -> tuple[Tensor, Tensor]:
     """Where each emotion's intensity begins and is full, so that recordings use the whole range.
 
-    The softmax of a model that is not sure stays far from 0 and 1. Intensity 0 lies at the upper quartile of
-    what the model gives recordings that most listeners hear as neutral, and 1 at the upper quartile of what
-    it gives those that most hear as the emotion.
+    The softmax of a model that is not sure stays far from 0 and 1. Intensity 0 lies above 85 % of what the
+    model gives recordings that most listeners hear as neutral, and 1 at the upper quartile of what it gives
+    those that most hear as the emotion; but the two are kept `_LEAST_WIDTH` apart, so that an emotion that
+    the model can hardly hear stays weak and does not jump from none to full.
 
     Args:
         shares: shape (items, 8), of the model, on speakers that it was not trained on.
@@ -172,17 +174,18 @@ def calibrate(shares: Tensor, votes: Tensor, neutral: Tensor) -> tuple[Tensor, T
         neutral: shape (items,), the listeners' share for neutral.
 
     Returns:
-        low and high, each of shape (8,); 0 and 1 for emotions that no recording is heard as.
+        low and high, each of shape (8,); an emotion that no recording is heard as gets a range above every
+        share, so that it is never given.
     """
     heard = torch.cat([neutral[:, None], votes], dim=1).argmax(dim=1)
-    low, high = torch.zeros(len(EMOTIONS)), torch.ones(len(EMOTIONS))
+    low, high = torch.ones(len(EMOTIONS)), torch.full((len(EMOTIONS),), 2.0)
     calm = shares[heard == 0]
     for place in range(len(EMOTIONS)):
         moved = shares[heard == place + 1, place]
         if len(moved) < 5 or len(calm) < 5:
             continue
-        low[place] = calm[:, place].quantile(0.75)
-        high[place] = torch.maximum(moved.quantile(0.75), low[place] + 0.05)
+        low[place] = calm[:, place].quantile(0.85)
+        high[place] = torch.maximum(moved.quantile(0.75), low[place] + _LEAST_WIDTH)
     return low, high
 
 

@@ -66,13 +66,23 @@ def test_calibrated_intensities_use_the_whole_range() -> None:
     votes = torch.zeros(400, 8)
     votes[:, 1] = 0.8 * heard
     shares = torch.full((400, 8), 0.02)
-    shares[:, 1] = 0.2 + 0.15 * heard + 0.05 * torch.randn(400, generator=generator)
+    shares[:, 1] = 0.2 + 0.3 * heard + 0.05 * torch.randn(400, generator=generator)
     low, high = calibrate(shares, votes, 1 - votes.sum(1))
     stretched = stretch(shares, low, high)[:, 1]
     assert (stretched[heard == 0] == 0).float().mean() > 0.6
     assert (stretched[heard == 1] == 1).float().mean() > 0.2
     assert stretched[heard == 1].median() > 0.5
-    assert (low[0], high[0]) == (0, 1), "an emotion that nobody heard keeps its scale"
+    assert stretch(torch.ones(8), low, high)[0] == 0, "an emotion that nobody was heard in is never given"
+
+
+def test_an_emotion_that_the_model_hardly_hears_stays_weak() -> None:
+    heard = torch.arange(200) % 2
+    votes = torch.zeros(200, 8)
+    votes[:, 2] = heard
+    shares = torch.full((200, 8), 0.3)
+    shares[:, 2] += 0.02 * heard
+    low, high = calibrate(shares, votes, 1 - votes.sum(1))
+    assert 0.0 < float(stretch(shares, low, high)[1, 2]) < 0.2
 
 
 @pytest.fixture(scope="module")
