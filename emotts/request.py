@@ -114,7 +114,7 @@ def _may_be_said(character: str) -> bool:
 def _is_number(value: Any) -> bool:
     try:
         return not isinstance(value, bool) and math.isfinite(value)
-    except TypeError:
+    except (TypeError, OverflowError):  # OverflowError: a whole number that no float can hold
         return False
 
 

@@ -14,16 +14,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.audio.seams import join_segments
 from emotts.emotion import Emotion
 from emotts.errors import InputError
+from emotts.markup import Lexicon, check_markup
 from emotts.model import EMBEDDED, GenerationConfig, Model, find_model, load_model
 from emotts.pipeline import Clock, Progress, Segment, render
 from emotts.request import check_option, check_request
+from emotts.script import Script, make_script
 from emotts.speech import Speech, align_symbols
-from emotts.text.phonemize import Phonemes, Phonemizer
-from emotts.text.segment import split_text
+from emotts.text.phonemize import Phonemizer
 from emotts.text.symbols import kind
-from emotts.timebase import SAMPLES_PER_TOKEN, TOKEN_RATE, seconds_to_samples, seconds_to_tokens
+from emotts.timebase import (
+    SAMPLES_PER_TOKEN,
+    TOKEN_RATE,
+    seconds_to_samples,
+    seconds_to_tokens,
+    tokens_to_seconds,
+)
 from emotts.timing import TimingPlan
 from emotts.timing.scale import require_natural, scale_plan
 from emotts.voice.library import VoiceLibrary
@@ -34,9 +42,6 @@ __all__ = ["EmoTTS", "Speech"]
 SENTENCE_PAUSE = 8.0
 """Natural length, in tokens, of the pause at the end of a sentence that another segment follows."""
 
-_FADE_SAMPLES = 120
-"""5 ms at both sides of a seam between segments, which lies in a pause."""
-
 
 @dataclass(frozen=True)
 class _Line:
@@ -46,15 +51,15 @@ class _Line:
     voice: Voice
     emotion: Emotion
     seed: int
-    phonemes: Sequence[Phonemes]
+    script: Script
     plans: list[tuple[int, ...]]
     samples: int
 
     def segments(self) -> list[Segment]:
-        parts = zip(self.phonemes, self.plans, strict=True)
+        parts = zip(self.script.pieces, self.plans, strict=True)
         return [
-            Segment(phonemes, plan, self.voice, self.emotion, self.seed, number)
-            for number, (phonemes, plan) in enumerate(parts)
+            Segment(piece.phonemes, plan, self.voice, piece.emotion or self.emotion, self.seed, number)
+            for number, (piece, plan) in enumerate(parts)
         ]
 
 
@@ -132,6 +137,8 @@ class EmoTTS:
         plan: TimingPlan | list[TimingPlan | None] | None = None,
         seed: int | list[int | None] | None = None,
         language: str | list[str | None] | None = None,
+        markup: bool | list[bool] = False,
+        lexicon: Lexicon | str | Path | None = None,
         progress: Progress | None = None,
         **options: Any,
     ) -> Speech | list[Speech]:
@@ -151,6 +158,9 @@ class EmoTTS:
             plan: tokens of every phoneme of the text.
             seed: the same seed gives the same samples; without one it is drawn, and is in `Speech.seed`.
             language: of the text, as espeak names it; the model's first language when left out.
+            markup: read brackets or SSML in the text (docs/markup.md); its pauses are exact, and count as
+                part of the length.
+            lexicon: pronunciations of words, or the file that holds them.
             progress: called with the stage and the fraction done.
             **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty: see
                 `emotts.model.GenerationConfig`; the model's configuration has their defaults.
@@ -160,6 +170,7 @@ class EmoTTS:
 
         Raises:
             InputError: an empty text, an argument out of range, a length that does not suit the text, ...
+            MarkupError: wrong markup; DataError: a wrong lexicon.
             AudioError: see `voice`.
         """
         if not isinstance(text, str | list | tuple):
@@ -168,17 +179,23 @@ class EmoTTS:
         texts = [text] if single else list(text)
         wishes = {"duration": duration, "tokens": tokens, "speed": speed, "plan": plan}
         per_text = {**wishes, "voice": voice, "emotion": emotion, "seed": seed, "language": language}
+        per_text["markup"] = markup
+        words = Lexicon.load(lexicon) if isinstance(lexicon, str | Path) else lexicon
         spread = {name: _spread(name, value, len(texts), single) for name, value in per_text.items()}
         rows = [dict(zip(spread, values, strict=True)) for values in zip(*spread.values(), strict=True)]
         settings = self._settings(options)
         for line, row in zip(texts, rows, strict=True):
-            check_request(line, **{name: row[name] for name in ("emotion", "seed", *wishes)})
+            said = check_markup(line) if row["markup"] and isinstance(line, str) else line
+            check_request(said, **{name: row[name] for name in ("emotion", "seed", *wishes)})
         if not texts:
             return []
         clock = Clock()
         # One draw for the whole list, so that its texts can pass the models together.
         drawn = secrets.randbelow(2**31)
-        lines = [self._prepare(line, row, drawn, clock) for line, row in zip(texts, rows, strict=True)]
+        lines = [
+            self._prepare(line, {**row, "lexicon": words}, drawn, clock)
+            for line, row in zip(texts, rows, strict=True)
+        ]
         speeches = self._render(lines, settings, clock, progress)
         return speeches[0] if single else speeches
 
@@ -192,43 +209,53 @@ class EmoTTS:
         emotion, voice = _emotion(row["emotion"]), self.voice(row["voice"])
         with clock.stage("text"):
             phonemizer = _phonemizer(row["language"] or self.model.config.languages[0])
-            pieces = _phonemize(phonemizer, text, whole=row["plan"] is not None)
-            phonemes = [part for _, part in pieces]
+            if row["plan"] is not None and row["markup"]:
+                raise InputError("a plan times a text without markup; leave one of the two out")
+            script = make_script(text, phonemizer, row["markup"], row["lexicon"], row["plan"] is not None)
         with clock.stage("duration"):
             if row["plan"] is not None:
-                plans = _check_plan(row["plan"], phonemes[0])
+                plans = _check_plan(row["plan"], script)
             else:
-                plans = self._plan(pieces, voice, emotion, row)
-        samples = SAMPLES_PER_TOKEN * sum(map(sum, plans))
+                plans = self._plan(script, voice, emotion, row)
+        samples = SAMPLES_PER_TOKEN * sum(map(sum, plans)) + sum(script.silences)
         if row["duration"] is not None:
             samples = seconds_to_samples(row["duration"])
+        elif row["tokens"] is not None:
+            samples = SAMPLES_PER_TOKEN * int(row["tokens"])
         seed = drawn if row["seed"] is None else int(row["seed"])
-        return _Line(text, voice, emotion, seed, phonemes, plans, samples)
+        return _Line(text, voice, emotion, seed, script, plans, samples)
 
     def _plan(
-        self, pieces: Sequence[tuple[str, Phonemes]], voice: Voice, emotion: Emotion, row: Mapping[str, Any]
+        self, script: Script, voice: Voice, emotion: Emotion, row: Mapping[str, Any]
     ) -> list[tuple[int, ...]]:
         """Durations of each segment; a requested length is shared by all phonemes of all segments."""
         natural: list[float] = []
-        phonemes = [part for _, part in pieces]
-        for number, (text, part) in enumerate(pieces):
-            durations = self.model.components["duration"].predict(part.ids, voice.embedding, emotion.tensor())
-            if number < len(pieces) - 1 and _ends_sentence(text):
+        pieces = script.pieces
+        for number, piece in enumerate(pieces):
+            feeling = (piece.emotion or emotion).tensor()
+            durations = self.model.components["duration"].predict(
+                piece.phonemes.ids, voice.embedding, feeling
+            )
+            if number < len(pieces) - 1 and piece.ends_sentence:
                 durations[-1] = max(durations[-1], SENTENCE_PAUSE)
-            natural += durations
-        symbols = [symbol for part in phonemes for symbol in part.symbols]
-        total = wanted_tokens(row, sum(natural))
+            natural += [length / rate for length, rate in zip(durations, piece.rates, strict=True)]
+        symbols = [symbol for piece in pieces for symbol in piece.phonemes.symbols]
+        fixed = script.fixed
+        natural = [0.0 if index in fixed else length for index, length in enumerate(natural)]
+        rest = sum(fixed.values()) + sum(script.silences) / SAMPLES_PER_TOKEN
+        total = wanted_tokens(row, sum(natural), rest)
         # Half a token at the end at least, so that a plan of tiny predictions still lasts.
         plan = TimingPlan.rounded([*natural[:-1], max(natural[-1], 0.5)])
         if row["duration"] is not None or row["tokens"] is not None:
-            require_natural(total, plan, symbols)
+            require_natural(total, plan, symbols, rest)
         if total is not None:
             plan = scale_plan(natural, [kind(symbol) for symbol in symbols], total)
-        marks = [0, *accumulate(len(part.symbols) for part in phonemes)]
-        plans = [plan.durations[start:end] for start, end in pairwise(marks)]
+        durations = [length + fixed.get(index, 0) for index, length in enumerate(plan.durations)]
+        marks = [0, *accumulate(len(piece.phonemes.symbols) for piece in pieces)]
+        plans = [tuple(durations[start:end]) for start, end in pairwise(marks)]
         if not all(map(sum, plans)):
             raise InputError(
-                f"{plan.total} tokens are too few for a text of {len(phonemes)} segments; ask for more"
+                f"{plan.total} tokens are too few for a text of {len(pieces)} segments; ask for more"
             )
         return plans
 
@@ -246,15 +273,27 @@ class EmoTTS:
         return speeches
 
 
-def wanted_tokens(row: Mapping[str, Any], natural: float) -> int | None:
-    """Tokens that a request asks for, or None for the natural length (given in tokens)."""
-    if row["duration"] is not None:
-        return seconds_to_tokens(row["duration"])
-    if row["tokens"] is not None:
-        return int(row["tokens"])
-    if row["speed"] is not None and row["speed"] != 1.0:
-        return max(1, round(natural / row["speed"]))
-    return None
+def wanted_tokens(row: Mapping[str, Any], natural: float, rest: float = 0.0) -> int | None:
+    """Tokens of speech that a request asks for, or None for the natural length.
+
+    Args:
+        row: the request.
+        natural: length of the speech in tokens.
+        rest: tokens of pauses beside it that no length or speed changes.
+
+    Raises:
+        InputError: the pauses alone are longer than what is asked for.
+    """
+    if row["duration"] is None and row["tokens"] is None:
+        changed = row["speed"] is not None and row["speed"] != 1.0
+        return max(1, round(natural / row["speed"])) if changed else None
+    pauses = tokens_to_seconds(rest)
+    seconds = tokens_to_seconds(row["tokens"]) if row["duration"] is None else row["duration"]
+    if rest and seconds <= pauses:
+        raise InputError(
+            f"duration {seconds:.2f} s is too short for this text: its pauses alone last {pauses:.2f} s"
+        )
+    return int(row["tokens"]) if row["duration"] is None and not rest else seconds_to_tokens(seconds - pauses)
 
 
 def pick_device(name: str) -> torch.device:
@@ -283,33 +322,12 @@ def _phonemizer(language: str) -> Phonemizer:
     return Phonemizer(language)
 
 
-def _ends_sentence(piece: str) -> bool:
-    """Whether a piece of a text was cut at the end of a sentence, not inside of one."""
-    return piece.rstrip("\"'”’»)]）」』 \n")[-1:] in tuple(".?!…。！？｡")
-
-
-def _phonemize(phonemizer: Phonemizer, text: str, whole: bool) -> list[tuple[str, Phonemes]]:
-    """Text and phonemes of each segment; segments with nothing to say are left out."""
-    pieces = [] if whole else split_text(text)
-    if len(pieces) < 2:
-        return [(text, phonemizer.phonemize(text))]
-    found = []
-    for piece in pieces:
-        try:
-            found.append((piece, phonemizer.phonemize(piece)))
-        except InputError:
-            # A line of dashes between two chapters is no fault of the text, unless there is nothing else.
-            continue
-    return found or [(text, phonemizer.phonemize(text))]
-
-
-def _check_plan(plan: TimingPlan, phonemes: Phonemes) -> list[tuple[int, ...]]:
+def _check_plan(plan: TimingPlan, script: Script) -> list[tuple[int, ...]]:
+    symbols = script.pieces[0].phonemes.symbols
     if not isinstance(plan, TimingPlan):
         raise InputError(f"plan must be a TimingPlan, not {type(plan).__name__}")
-    if len(plan.durations) != len(phonemes.symbols):
-        raise InputError(
-            f"the plan has {len(plan.durations)} phonemes, but the text has {len(phonemes.symbols)}"
-        )
+    if len(plan.durations) != len(symbols):
+        raise InputError(f"the plan has {len(plan.durations)} phonemes, but the text has {len(symbols)}")
     return [plan.durations]
 
 
@@ -340,14 +358,16 @@ def _spread(name: str, value: Any, count: int, single: bool) -> list[Any]:
 
 
 def _assemble(line: _Line, codes: list[Tensor], audio: list[Tensor], timings: dict[str, float]) -> Speech:
-    samples = join_segments(audio).numpy()
+    silences = line.script.silences
+    samples = join_segments(audio, silences).numpy()
     exact = np.zeros(line.samples, dtype=np.float32)
     exact[: min(len(samples), line.samples)] = samples[: line.samples]
     peak = float(np.abs(exact).max(initial=0.0))
     if peak > 1.0:
         exact /= peak
     seconds = line.samples / (SAMPLES_PER_TOKEN * TOKEN_RATE)
-    symbols, words = align_symbols(list(zip(line.phonemes, line.plans, strict=True)), seconds)
+    parts = [(piece.phonemes, plan) for piece, plan in zip(line.script.pieces, line.plans, strict=True)]
+    symbols, words = align_symbols(parts, seconds, silences)
     return Speech(
         audio=exact,
         tokens=torch.cat(codes).numpy(),
@@ -359,18 +379,3 @@ def _assemble(line: _Line, codes: list[Tensor], audio: list[Tensor], timings: di
         emotion=line.emotion,
         timings=timings,
     )
-
-
-def join_segments(audio: Sequence[Tensor]) -> Tensor:
-    """Segments (samples,) one after the other, faded where they meet so that no seam clicks."""
-    ramp = torch.linspace(0.0, 1.0, _FADE_SAMPLES)
-    parts = []
-    for number, samples in enumerate(audio):
-        samples = samples.clone()
-        size = min(_FADE_SAMPLES, len(samples))
-        if number > 0:
-            samples[:size] *= ramp[:size]
-        if number < len(audio) - 1:
-            samples[-size:] *= ramp[:size].flip(0)
-        parts.append(samples)
-    return torch.cat(parts)
