@@ -23,6 +23,8 @@ from emotts.timebase import SAMPLES_PER_TOKEN, seconds_to_samples
 
 _MARKS_AT_END = re.compile(r"[.,;:?!…。，、；：！？｡—–-][\"'”’»)\]）」』\s]*$")
 
+_MARKS_AT_START = re.compile(r"[\"'”’»)\]）」』\s]*[.,;:?!…。，、；：！？｡—–-]")
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -237,4 +239,5 @@ def _edges(pause: int) -> tuple[int, int]:
 
 def _runs_on(piece: Piece, following: Piece) -> bool:
     """Whether markup parted words that are said in one breath."""
-    return piece.emotion != following.emotion and not _MARKS_AT_END.search(piece.text)
+    marked = _MARKS_AT_END.search(piece.text) or _MARKS_AT_START.match(following.text)
+    return piece.emotion != following.emotion and not marked

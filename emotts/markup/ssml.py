@@ -56,8 +56,8 @@ class _Element:
 
 
 def is_ssml(text: str) -> bool:
-    """Whether a marked-up text is SSML: it begins with `<speak` or an XML declaration."""
-    return bool(re.match(r"\s*<(?:\?xml\s|speak[\s/>])", text))
+    """Whether a marked-up text is SSML: it begins with `<speak` or a declaration of XML."""
+    return bool(re.match(r"\s*<(?:\?xml\s|!DOCTYPE\s|speak[\s/>])", text))
 
 
 def parse_ssml(text: str, language: str = "en-us") -> tuple[Node, ...]:
@@ -80,8 +80,11 @@ class _Parser:
         self.expat.CharacterDataHandler = self._characters
         # Without declarations there are no entities to expand, and no files to include.
         self.expat.StartDoctypeDeclHandler = self._doctype
+        self._doctype_place = (1, 1)
 
     def parse(self, text: str) -> tuple[Node, ...]:
+        before = text.lstrip().partition("<!DOCTYPE")[0]
+        self._doctype_place = (before.count("\n") + 1, len(before) - before.rfind("\n"))
         try:
             self.expat.Parse(text.lstrip().encode("utf-8"), True)
         except UnicodeEncodeError as error:
@@ -108,7 +111,7 @@ class _Parser:
         raise _Problem(problem, self._place())
 
     def _doctype(self, *declaration: object) -> None:
-        self._fail("a document type declaration is not allowed")
+        raise _Problem("a document type declaration is not allowed", self._doctype_place)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         around = self.stack[-1]
