@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from emotts import __version__
+from emotts.cli.batch import batch
 from emotts.cli.check import check
 from emotts.cli.synthesize import synthesize
 from emotts.cli.voices import voices_app
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(synthesize)
+app.command()(batch)
 app.add_typer(voices_app, name="voices")
 app.command()(check)
 

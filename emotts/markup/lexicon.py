@@ -52,6 +52,11 @@ class Lexicon:
             raise DataError(f"lexicon {path} is not UTF-8") from None
         return cls(_read(content.splitlines(), path))
 
+    @property
+    def entries(self) -> dict[str, str]:
+        """Word -> phones."""
+        return dict(self._entries)
+
     def __len__(self) -> int:
         return len(self._entries)
 
