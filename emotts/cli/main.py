@@ -16,6 +16,7 @@ import typer
 from emotts import __version__
 from emotts.cli.batch import batch
 from emotts.cli.check import check
+from emotts.cli.serve import serve
 from emotts.cli.synthesize import synthesize
 from emotts.cli.voices import voices_app
 from emotts.errors import EmottsError
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command()(synthesize)
 app.command()(batch)
+app.command()(serve)
 app.add_typer(voices_app, name="voices")
 app.command()(check)
 
