@@ -103,7 +103,7 @@ class Server:
             form = await request.form(max_files=1, max_fields=4)
         except HTTPException as error:
             raise ApiError(400, f"no form that can be read: {error.detail}", "invalid_form") from None
-        async with form:
+        try:
             name, sample = form.get("name"), form.get("audio_sample")
             if not isinstance(name, str) or not isinstance(sample, UploadFile):
                 raise ApiError(
@@ -111,6 +111,8 @@ class Server:
                 )
             self.voices.check_name(name)
             content = await sample.read()
+        finally:
+            await form.close()
         try:
             await self.done(Job(call=lambda: self.voices.add(name, content)), request)
         except EmottsError as error:
