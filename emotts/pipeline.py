@@ -117,15 +117,14 @@ def render(
 
 
 def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
-    """Indices of segments that pass the models together: of one seed, of like length, not too many."""
-    order = sorted(range(len(segments)), key=lambda index: (segments[index].seed, segments[index].total))
+    """Indices of segments that pass the models together: of like length, not too many."""
+    order = sorted(range(len(segments)), key=lambda index: segments[index].total)
     batches: list[list[int]] = []
     for index in order:
         segment = segments[index]
         current = batches[-1] if batches else []
         fits = (
             bool(current)
-            and segments[current[0]].seed == segment.seed
             and len(current) < _BATCH_SEGMENTS
             and (len(current) + 1) * segment.total <= _BATCH_TOKENS
         )
@@ -139,7 +138,7 @@ def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
 def run_lm(
     model: Model, segments: Sequence[Segment], settings: GenerationConfig
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Codes (tokens,) and latents (tokens, dim) of each segment; all have one seed."""
+    """Codes (tokens,) and latents (tokens, dim) of each segment."""
     inputs = LMInputs.build(
         [segment.phonemes.ids for segment in segments],
         [segment.durations for segment in segments],
@@ -154,7 +153,8 @@ def run_lm(
         repetition_penalty=settings.repetition_penalty,
     )
     numbers = [segment.number for segment in segments]
-    result = model.components["lm"].generate(inputs, sampling, segments[0].seed, numbers)
+    seeds = [segment.seed for segment in segments]
+    result = model.components["lm"].generate(inputs, sampling, seeds, numbers)
     return [row.cpu() for row in result.codes], result.latents
 
 

@@ -139,6 +139,28 @@ def check_option(name: str, value: Any) -> None:
         raise InputError(f"{name} must be {kind} from {low:g} to {high:g}, not {value}")
 
 
+def spread(name: str, value: Any, count: int, single: bool) -> list[Any]:
+    """The value for each text: a list has one for each, anything else is for all.
+
+    Args:
+        name: of the argument.
+        value: of the argument; eight numbers for `emotion` are one value.
+        count: number of texts.
+        single: the caller gave one text that is no list.
+
+    Raises:
+        InputError: a list of another length, or a list for one text.
+    """
+    vector = name == "emotion" and isinstance(value, list) and all(isinstance(x, int | float) for x in value)
+    if not isinstance(value, list) or vector:
+        return [value] * count
+    if single:
+        raise InputError(f"{name} is a list, but there is one text; give one value")
+    if len(value) != count:
+        raise InputError(f"{name} has {len(value)} values for {count} texts; give one for each")
+    return value
+
+
 def shorten(text: str, length: int = 40) -> str:
     """The beginning of a text on one line, for messages."""
     line = " ".join(text.split())
@@ -153,7 +175,7 @@ def _may_be_said(character: str) -> bool:
 def _is_number(value: Any) -> bool:
     try:
         return not isinstance(value, bool) and math.isfinite(value)
-    except TypeError:
+    except (TypeError, OverflowError):  # OverflowError: a whole number that no float can hold
         return False
 
 

@@ -15,6 +15,7 @@ from emotts.cli.progress import progress_bar
 from emotts.errors import InputError
 
 if TYPE_CHECKING:
+    from emotts.markup import Lexicon
     from emotts.tts import Speech
 
 
@@ -63,6 +64,12 @@ def synthesize(
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Randomness of the delivery; 0 has none.")] = None,
     language: Annotated[str | None, typer.Option(help="Language code of the text, such as en-us.")] = None,
+    markup: Annotated[
+        bool, typer.Option("--markup", help="Read the markup in the text: docs/markup.md, or SSML.")
+    ] = False,
+    lexicon: Annotated[
+        Path | None, typer.Option(help="File of pronunciations: word, tab, IPA in each line.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     format: Annotated[
@@ -94,7 +101,8 @@ def synthesize(
         "beta": beta,
         "temperature": temperature,
     }
-    check_request(content, **options)
+    check_request(said_text(content, markup, language), **options)
+    words = load_lexicon(lexicon)
     check_voice(voice)
     check_emotion_audio(emotion_audio)
     with progress_bar(quiet) as progress:
@@ -102,7 +110,15 @@ def synthesize(
 
         engine = EmoTTS.from_pretrained(model, device)
         started = time.perf_counter()
-        speech = engine.synthesize(content, voice=voice, language=language, progress=progress, **options)
+        speech = engine.synthesize(
+            content,
+            voice=voice,
+            language=language,
+            markup=markup,
+            lexicon=words,
+            progress=progress,
+            **options,
+        )
         elapsed = time.perf_counter() - started
     speech.save(output, force=force, format=format)
     if speech.emotion.is_neutral and not quiet and (instruct is not None or emotion_from_text):
@@ -110,6 +126,24 @@ def synthesize(
 
         report_neutral(instruct or content, line=instruct is None)
     report(speech, output, elapsed, as_json, quiet)
+
+
+def said_text(text: str, markup: bool, language: str | None = None) -> str:
+    """The words of a text: without its markup, which is checked."""
+    if not markup:
+        return text
+    from emotts.markup import check_markup
+
+    return check_markup(text, language or "en-us")
+
+
+def load_lexicon(path: Path | None) -> Lexicon | None:
+    """The lexicon of a file, if one is given."""
+    if path is None:
+        return None
+    from emotts.markup import Lexicon
+
+    return Lexicon.load(path)
 
 
 def check_voice(voice: str | None) -> None:
