@@ -230,6 +230,12 @@ class SemanticLM(nn.Module):
             and its target (slots,).
         """
         hidden = self.hidden(inputs, codes if input_codes is None else input_codes, code_mask)
+        return self.hidden_loss(hidden, codes, code_mask, label_smoothing)
+
+    def hidden_loss(
+        self, hidden: Tensor, codes: Tensor, code_mask: Tensor, label_smoothing: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`loss` of states (batch, tokens + 1, dim) that `hidden` gave."""
         targets = torch.where(code_mask, codes, self.end_code)
         targets = nn.functional.pad(targets, (0, 1), value=self.end_code)
         counted = nn.functional.pad(code_mask, (1, 0), value=True)

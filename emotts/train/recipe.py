@@ -23,6 +23,8 @@ TASKS: dict[str, tuple[str, str, str]] = {
     "tokenizer": ("emotts.train.tasks.tokenizer", "TokenizerTask", "TokenizerTaskConfig"),
     "duration": ("emotts.train.tasks.duration", "DurationTask", "DurationTaskConfig"),
     "lm": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
+    "lm_emotion": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
+    "lm_robust": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
     "acoustic": ("emotts.train.tasks.acoustic", "AcousticTask", "AcousticTaskConfig"),
     "vocoder": ("emotts.train.tasks.vocoder", "VocoderTask", "VocoderTaskConfig"),
     "emotion_encoder": (
@@ -39,12 +41,18 @@ MODULES = {
     "tokenizer": "tokenizer",
     "duration": "duration",
     "lm": "lm",
+    "lm_emotion": "lm",
+    "lm_robust": "lm",
     "acoustic": "acoustic",
     "vocoder": "vocoder",
     "emotion_encoder": "emotion_encoder",
     "expert": "expert",
 }
 """Part -> component of the model directory that its training gives."""
+
+
+LM_PARTS = ("lm", "lm_emotion", "lm_robust")
+"""The three trainings of the language model, in their order; the last two may be left out of a recipe."""
 
 
 class CorpusConfig(StrictModel):
@@ -208,6 +216,9 @@ class RecipeConfig(StrictModel):
     Attributes:
         corpora: name -> corpus.
         jobs: processes of the stages that are not trainings.
+        lm: the language model on all data.
+        lm_emotion: on emotional data, or None. Options of its task that are not given are those of `lm`.
+        lm_robust: on all data once more, or None; likewise.
     """
 
     corpora: dict[str, CorpusConfig]
@@ -217,6 +228,8 @@ class RecipeConfig(StrictModel):
     align: AlignConfig = AlignConfig()
     duration: PartConfig = PartConfig()
     lm: PartConfig = PartConfig()
+    lm_emotion: PartConfig | None = None
+    lm_robust: PartConfig | None = None
     acoustic: PartConfig = PartConfig()
     vocoder: PartConfig = PartConfig()
     emotion_encoder: PartConfig = PartConfig()
@@ -228,11 +241,12 @@ class RecipeConfig(StrictModel):
     @model_validator(mode="after")
     def _parts_are_valid(self) -> RecipeConfig:
         for part in TASKS:
-            self.task_config(part)
+            if self.part(part) is not None:
+                self.task_config(part)
         return self
 
-    def part(self, name: str) -> PartConfig:
-        """Configuration of a part of `TASKS`."""
+    def part(self, name: str) -> PartConfig | None:
+        """Configuration of a part of `TASKS`; None where the recipe leaves it out."""
         return getattr(self, name)
 
     def task_config(self, part: str) -> Any:
@@ -243,6 +257,10 @@ class RecipeConfig(StrictModel):
         """
         module_name, _, config_name = TASKS[part]
         values = dict(self.part(part).task)
+        if part in LM_PARTS[1:]:
+            if "model" in values:
+                raise InputError(f"{part}.task: model is that of lm; leave it out")
+            values = {**self.lm.task, **values}
         model = values.get("model") or {}
         if not isinstance(model, Mapping):
             raise InputError(f"{part}.task: model must hold a mapping of keys to values")
@@ -265,7 +283,7 @@ class RecipeConfig(StrictModel):
         if part == "duration":
             return {"symbols": len(SYMBOLS), "voice_dim": voice_dim}
         codebook_size = math.prod(self.task_config("tokenizer").model.levels)
-        if part == "lm":
+        if part in LM_PARTS:
             return {"symbols": len(SYMBOLS), "codebook_size": codebook_size, "voice_dim": voice_dim}
         latent_dim = self.task_config("lm").model.dim
         return {

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from emotts.data.shards import Corpus
 from emotts.errors import DataError, EmottsError, InputError
 from emotts.train.data_stages import features, prepare, shards
-from emotts.train.recipe import MODULES, TASKS, RecipeConfig, Run
+from emotts.train.recipe import LM_PARTS, MODULES, TASKS, RecipeConfig, Run
 from emotts.train.weights import load_module
 
 
@@ -85,6 +85,32 @@ def train(part: str, run: Run) -> str:
     return f"{result.step} steps; dev {figures}"
 
 
+def train_lm(part: str, run: Run) -> str:
+    """A later training of the language model; starts from what the one before it gave."""
+    from emotts.train.tasks.emotion_encoder import emotional_items
+
+    config = run.recipe.part(part)
+    if config is None:
+        return "left out: the recipe does not have it"
+    if config.task.get("emotional") and not emotional_items(open_corpus(run, split="train")):
+        return "left out: no corpus has emotions"
+    if config.train.initialize_from is None:
+        before = newest_lm(run, LM_PARTS[: LM_PARTS.index(part)])
+        settings = config.train.model_copy(update={"initialize_from": run.part(before)})
+        recipe = run.recipe.model_copy(update={part: config.model_copy(update={"train": settings})})
+        run = Run(recipe, run.exp)
+    return train(part, run)
+
+
+def newest_lm(run: Run, parts: Sequence[str] = LM_PARTS) -> str:
+    """The last of some trainings of the language model that the recipe has and that gave weights."""
+    for part in reversed(parts):
+        weights = run.part(part) / f"{MODULES[part]}.safetensors"
+        if run.recipe.part(part) is not None and weights.is_file():
+            return part
+    return parts[0]
+
+
 def train_emotion_encoder(run: Run) -> str:
     """Trains the emotion encoder and calibrates its intensities; does nothing without emotional corpora."""
     from emotts.train.tasks.emotion_encoder import emotional_items
@@ -108,7 +134,7 @@ def build_task(part: str, run: Run) -> Any:
     needed = {
         "tokenizer": ("embeddings",),
         "duration": ("embeddings", "alignments"),
-        "lm": ("codes", "embeddings", "alignments"),
+        **dict.fromkeys(LM_PARTS, ("codes", "embeddings", "alignments")),
         "acoustic": ("codes", "embeddings", "alignments"),
     }.get(part, ())
     kind = AlignedCorpus if part == "acoustic" else Corpus
@@ -156,12 +182,15 @@ def open_corpus(
 def load_part(part: str, run: Run) -> nn.Module:
     """The trained network of a part, with averaged weights, in evaluation mode.
 
+    The language model is that of its last training.
+
     Raises:
         DataError: it has not been trained.
         ModelError: its weights do not fit the recipe.
     """
     from emotts.model import component_class
 
+    part = newest_lm(run) if part == "lm" else part
     path = run.part(part) / f"{MODULES[part]}.safetensors"
     if not path.is_file():
         raise DataError(f"{path} is missing: run stage {_number(part)} ({part}) first")
@@ -262,7 +291,9 @@ STAGES: tuple[Stage, ...] = (
     Stage("align", align, ("tokenizer",), ("align",)),
     Stage("duration", partial(train, "duration"), ("align",), ("duration",), training=True),
     Stage("lm", partial(train, "lm"), ("tokens", "align"), ("lm",), training=True),
-    Stage("acoustic", partial(train, "acoustic"), ("lm",), ("acoustic",), training=True),
+    Stage("lm_emotion", partial(train_lm, "lm_emotion"), ("lm",), ("lm_emotion",), training=True),
+    Stage("lm_robust", partial(train_lm, "lm_robust"), ("lm_emotion",), ("lm_robust",), training=True),
+    Stage("acoustic", partial(train, "acoustic"), ("lm_robust",), ("acoustic",), training=True),
     Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
     Stage("emotion_encoder", train_emotion_encoder, ("shards",), ("emotion_encoder",), training=True),
     Stage("expert", _expert, ("acoustic",), ("expert",), training=True),

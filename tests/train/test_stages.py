@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 
 from emotts.data.kaldi import DataDir, Record
 from emotts.data.shards import Corpus, Utterance
@@ -25,6 +26,8 @@ from emotts.train.stages import (
     dependants,
     find_stage,
     is_done,
+    load_part,
+    newest_lm,
     open_corpus,
     run_stage,
     run_stages,
@@ -99,6 +102,30 @@ def test_the_model_is_packed_with_an_expert_and_its_calibration(finished: tuple[
     assert figures == {}, "every speaker of this corpus is in its training split"
 
 
+def test_the_language_model_is_that_of_its_last_training(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    assert newest_lm(run) == "lm_robust" and newest_lm(run, ("lm", "lm_emotion")) == "lm_emotion"
+    first, emotional, last = (
+        load_file(run.part(part) / "lm.safetensors") for part in ("lm", "lm_emotion", "lm_robust")
+    )
+    assert torch.equal(first["voice_projection.weight"], emotional["voice_projection.weight"])
+    assert not torch.equal(first["emotion_projection.weight"], emotional["emotion_projection.weight"])
+    assert torch.equal(emotional["emotion_projection.weight"], last["emotion_projection.weight"])
+    assert not torch.equal(emotional["head.weight"], last["head.weight"])
+    packed = load_part("lm", run).state_dict()
+    assert torch.equal(packed["head.weight"], last["head.weight"])
+
+
+def test_later_trainings_of_the_language_model_may_be_left_out(finished: tuple[Run, list[str]]) -> None:
+    recipe = finished[0].recipe.model_copy(update={"lm_emotion": None, "lm_robust": None})
+    run = replace(finished[0], recipe=recipe)
+    assert newest_lm(run) == "lm"
+    stages = {stage.name: stage for stage in STAGES}
+    assert stages["lm_emotion"].call(run).startswith("left out")
+    with pytest.raises(InputError, match="lm_emotion.task: model is that of lm"):
+        mini_recipe(lm_emotion={"task": {"model": {"dim": 8}}})
+
+
 def test_what_is_done_is_not_done_again(finished: tuple[Run, list[str]]) -> None:
     run, _ = finished
     before = (run.model / "config.yaml").stat().st_mtime_ns
@@ -132,13 +159,16 @@ def test_rerunning_a_stage_undoes_those_that_build_on_it(
     run_stage(run, stages["align"])
     done = {name for name, stage in stages.items() if is_done(run, stage)}
     assert set(stages) - done == {
-        "duration", "lm", "acoustic", "expert", "pack", "calibrate", "decode", "score",
+        "duration", "lm", "lm_emotion", "lm_robust", "acoustic", "expert", "pack", "calibrate", "decode",
+        "score",
     }  # fmt: skip
 
 
 def test_dependants_follow_the_data() -> None:
     assert dependants("vocoder") == ["pack", "calibrate", "decode", "score"]
-    assert dependants("tokens") == ["lm", "acoustic", "expert", "pack", "calibrate", "decode", "score"]
+    assert dependants("expert") == ["pack", "calibrate", "decode", "score"]
+    later = ["lm", "lm_emotion", "lm_robust", "acoustic", "expert", *dependants("expert")]
+    assert dependants("tokens") == later
     assert dependants("prepare") == [stage.name for stage in STAGES[1:]]
 
 

@@ -16,6 +16,7 @@ from emotts.errors import DataError
 from emotts.nn.gradient_reversal import reversal_strength, reverse_gradient
 from emotts.nn.masking import lengths_to_mask, pad_stack
 from emotts.timebase import FRAMES_PER_TOKEN
+from emotts.train.speaker_probe import SpeakerProbe
 from emotts.train.task import Batch, Loss, Task
 
 CLASSES = ("neutral", *EMOTIONS)
@@ -48,18 +49,6 @@ class EmotionEncoderTaskConfig(StrictModel):
     warp: float = Field(0.08, ge=0, lt=0.5)
     mask_frames: int = Field(20, ge=0)
     mask_bins: int = Field(10, ge=0)
-
-
-class SpeakerProbe(nn.Module):
-    """Tells the training speakers apart by the style embedding; thrown away after the training."""
-
-    def __init__(self, dim: int, speakers: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(dim, 128), nn.ReLU(), nn.Linear(128, speakers))
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Logits (batch, speakers) of embeddings (batch, dim)."""
-        return self.layers(embedding)
 
 
 class EmotionEncoderTask(Task):
