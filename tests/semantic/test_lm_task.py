@@ -183,7 +183,7 @@ def test_frozen_parts_get_no_gradient_and_no_update():
     assert "emotion_projection.weight" in found
     listed = {id(p) for group in task.optimizers()["model"].param_groups for p in group["params"]}
     assert id(task.modules["lm"].voice_projection.weight) not in listed
-    with pytest.raises(InputError, match="has no 'timbre'; it has: .*voice_projection"):
+    with pytest.raises(InputError, match=r"has no 'timbre'; it has: .*voice_projection"):
         make(FakeCorpus(4), frozen=["timbre"])
 
 
