@@ -122,7 +122,7 @@ def test_later_trainings_of_the_language_model_may_be_left_out(finished: tuple[R
     assert newest_lm(run) == "lm"
     stages = {stage.name: stage for stage in STAGES}
     assert stages["lm_emotion"].call(run).startswith("left out")
-    with pytest.raises(InputError, match="lm_emotion.task: model is that of lm"):
+    with pytest.raises(InputError, match=r"lm_emotion\.task: model is that of lm"):
         mini_recipe(lm_emotion={"task": {"model": {"dim": 8}}})
 
 
