@@ -79,7 +79,7 @@ class EmoTTSEngine:
     def natural(
         self, text: str, voice: str | None, emotion: Emotion, language: str | None
     ) -> tuple[Phonemes, list[float]]:
-        """Phonemes of a text as a plan has to time them, and their natural durations in tokens (real numbers)."""
+        """See `EmoTTS.natural`."""
         return self.tts.natural(text, voice, emotion, language)
 
     def synthesize(self, text: str, voice: str | None, emotion: Emotion, **wishes: Any) -> Speech:

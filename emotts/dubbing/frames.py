@@ -29,8 +29,8 @@ def read_frames(
         longest: pixels of the longer side that pictures are shrunk to, where they are larger.
 
     Returns:
-        uint8, shape (frames, height, width) or (frames, height, width, 3), with no frames where nothing could be
-        decoded; and the factor by which they were shrunk.
+        uint8, shape (frames, height, width) or (frames, height, width, 3), with no frames where nothing could
+        be decoded; and the factor by which they were shrunk.
     """
     factor = min(1.0, longest / max(media.width, media.height, 1)) if longest else 1.0
     size = [max(2, round(side * factor)) for side in (media.height, media.width)]

@@ -1,9 +1,9 @@
 """Where the mouth is, without a face library: it is what moves when the sound does.
 
 Of everything in a picture, the mouth's motion goes with the level of the speech best; blinks, shoulders and
-the camera do not. So the covariance of each pixel's motion with the level is summed over boxes of several sizes,
-and the box wins whose sum is largest for its size (a matched filter). It needs one speaker at a time, a picture
-that hardly moves for a second or two, and the sound of what is said.
+the camera do not. So the covariance of each pixel's motion with the level is summed over boxes of several
+sizes, and the box wins whose sum is largest for its size (a matched filter). It needs one speaker at a time, a
+picture that hardly moves for a second or two, and the sound of what is said.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Box:
 
     def __post_init__(self) -> None:
         if not (self.width >= 4 and self.height >= 4 and np.isfinite([self.x, self.y]).all()):
-            raise InputError("a mouth box is x,y,width,height in pixels, with a width and height of 4 or more")
+            raise InputError(
+                "a mouth box is x,y,width,height in pixels, with a width and height of 4 or more"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Box:
@@ -59,7 +61,9 @@ class Box:
         try:
             x, y, width, height = (float(part) for part in text.split(","))
         except ValueError:
-            raise InputError(f"cannot read {text!r} as a mouth box; write x,y,width,height in pixels") from None
+            raise InputError(
+                f"cannot read {text!r} as a mouth box; write x,y,width,height in pixels"
+            ) from None
         return cls(x, y, width, height)
 
     @classmethod
@@ -125,6 +129,8 @@ def _best_box(values: np.ndarray, width: int) -> tuple[float, int, int, int]:
     if rows < 1 or columns < 1:
         return 0.0, width, 0, 0
     total = np.pad(values.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    sums = total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    sums = (
+        total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
+    )
     top, left = np.unravel_index(int(sums.argmax()), sums.shape)
     return float(sums[top, left] / np.sqrt(width * height)), width, int(top), int(left)

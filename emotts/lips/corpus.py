@@ -102,7 +102,9 @@ def phoneme_times(clip: Clip, phonemes: Phonemes, natural: Sequence[float]) -> n
         DataError: other words.
     """
     if len(phonemes.words) != len(clip.words):
-        raise DataError(f"{clip.name}: {len(clip.words)} words are aligned, but {len(phonemes.words)} are said")
+        raise DataError(
+            f"{clip.name}: {len(clip.words)} words are aligned, but {len(phonemes.words)} are said"
+        )
     index = np.array(phonemes.word_index)
     lengths = np.maximum(np.asarray(natural, dtype=float), 0.25)
     ends = np.zeros(len(index))

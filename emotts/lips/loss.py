@@ -11,8 +11,8 @@ def duration_contrastive_loss(
 ) -> dict[str, Tensor]:
     """InfoNCE in both directions, where all frames of a phoneme's duration are its positives.
 
-    For each phoneme p, -log of the share that its own frames have in the softmax over all frames, and for each frame
-    the same over all phonemes. Unlike in the authors' code, padding is outside of every softmax.
+    For each phoneme, -log of the share that its own frames have in the softmax over all frames, and for each
+    frame the same over all phonemes. Unlike in the authors' code, padding is outside of every softmax.
 
     Args:
         similarity: shape (batch, frames, phonemes), divided by the temperature.

@@ -1,7 +1,7 @@
 """The lip aligner: pictures of a mouth and phonemes in, how well each frame suits each phoneme out.
 
-After the duration-level contrastive learning of EmoDubber (arXiv 2412.08988, section 3.2): frames and prosody-aware
-phoneme states meet in one space, and their similarity is what the alignment is searched on.
+After the lip-related prosody aligning of EmoDubber (arXiv 2412.08988): frames and prosody-aware phoneme states
+meet in one space, and their similarity is what the alignment is searched on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The most likely monotonic alignment of phonemes and frames, on log-probabilities.
 
-Monotonic alignment search (Glow-TTS, arXiv 2005.11129) over segments: each phoneme takes a run of frames, whose
-log-probabilities are added to those of its length. Lengths keep the plan near what a speaker would
-do where the lips tell little. A phoneme may take no frame, so that fast speech has a plan too.
+Monotonic alignment search (Glow-TTS, arXiv 2005.11129) over segments: each phoneme takes a run of frames,
+whose log-probabilities are added to those of its length. Lengths keep the plan near what a speaker would do
+where the lips tell little. A phoneme may take no frame, so that fast speech has a plan too.
 """
 
 from __future__ import annotations

@@ -215,7 +215,9 @@ class Trainer:
         # What a step draws depends on its number alone, so a resumed run goes on as if it had not stopped.
         random = np.random.default_rng([self.config.seed, self.step])
         torch.manual_seed(int(random.integers(2**31)))
-        chosen = random.choice(len(self.examples), self.config.batch, replace=len(self.examples) < self.config.batch)
+        chosen = random.choice(
+            len(self.examples), self.config.batch, replace=len(self.examples) < self.config.batch
+        )
         batch = collate([draw(self.examples[index], self.config, random) for index in chosen])
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate * self._schedule()
@@ -223,7 +225,9 @@ class Trainer:
         similarity = self.model(
             batch.pictures, batch.frame_mask, batch.ids, batch.natural, batch.phoneme_mask
         )
-        loss = duration_contrastive_loss(similarity, batch.target, batch.frame_mask, batch.phoneme_mask)["loss"]
+        loss = duration_contrastive_loss(similarity, batch.target, batch.frame_mask, batch.phoneme_mask)[
+            "loss"
+        ]
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -253,7 +257,9 @@ class Trainer:
             return
         state = torch.load(self._path, weights_only=True)
         if state["settings"] != self.config.dump():
-            raise DataError(f"{self._path} was trained with other settings; remove it, or choose another folder")
+            raise DataError(
+                f"{self._path} was trained with other settings; remove it, or choose another folder"
+            )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]

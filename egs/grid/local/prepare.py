@@ -2,8 +2,8 @@
 
     python egs/grid/local/prepare.py --grid GRID --output clips.npz [--speaker s1] [--mouth-box x,y,w,h]
 
-GRID holds SPEAKER/*.mpg (or .mp4) and align/SPEAKER/*.align, in which 25,000 units are a second; folders named
-`video` and `align` inside of the speaker's, as some mirrors have them, are read too.
+GRID holds SPEAKER/*.mpg (or .mp4) and align/SPEAKER/*.align, in which 25,000 units are a second; folders
+named `video` and `align` inside of the speaker's, as some mirrors have them, are read too.
 Exit status: 0 done, 2 bad input (one line says what).
 """
 
