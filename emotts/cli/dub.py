@@ -63,10 +63,16 @@ def dub(
     mouth_box: Annotated[
         str | None, typer.Option(help="Mouth: its place in pixels, x,y,w,h, or auto to find it.")
     ] = None,
-    landmarks: Annotated[bool, typer.Option("--landmarks", help="Mouth: find faces with mediapipe.")] = False,
+    landmarks: Annotated[
+        bool | None,
+        typer.Option("--landmarks/--no-landmarks", help="Mouth: by mediapipe; on where it is installed."),
+    ] = None,
     landmarks_model: Annotated[
         Path | None, typer.Option(help="FaceLandmarker model file (.task) for it.")
     ] = None,
+    vad: Annotated[
+        bool, typer.Option("--vad", help="Mouth: tell speech in the original sound by silero-vad.")
+    ] = False,
     lips: Annotated[
         bool, typer.Option("--lips/--no-lips", help="Time lines by the lips that are seen.")
     ] = True,
@@ -120,7 +126,7 @@ def dub(
     with _progress(quiet) as told:
         job = start(
             video, script, cast, output, model=model, device=device, bed=bed, aperture=aperture, only=only,
-            mouth_box=mouth_box, landmarks=landmarks_model or landmarks, lips=lips,
+            mouth_box=mouth_box, landmarks=landmarks_model or landmarks, vad=vad, lips=lips,
             cache=False if no_cache else (cache or True), encoding=encoding, allow_silent=allow_silent,
             audio_only=audio_only, stems=stems, edl=edl, csv=csv, report=report, subtitles=subtitles,
             embed_subtitles=embed_subtitles, force=force, progress=told,

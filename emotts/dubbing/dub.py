@@ -232,6 +232,7 @@ def dub(
     mouth_box: Box | str | None = None,
     landmarks: Path | str | bool | None = None,
     mouths: Sequence[MouthSource] = (),
+    vad: bool = False,
     lips: bool = True,
     plan: PlanHook | None = None,
     only: str | Iterable[int] | None = None,
@@ -265,8 +266,10 @@ def dub(
         bed: music and effects, laid under the lines.
         aperture: CSV of the columns time, aperture, visible.
         mouth_box: where the mouth is, "x,y,w,h" in pixels, or "auto" to find it by its motion.
-        landmarks: True finds faces with mediapipe; a path is a FaceLandmarker model file for it.
+        landmarks: True finds faces with mediapipe; a path is a FaceLandmarker model file for it; left out,
+            they are looked for where mediapipe is installed and no `mouth_box` is given.
         mouths: sources of mouth movement, before those that emotts has itself.
+        vad: tell speech from other sounds of the original by silero-vad.
         lips: time lines by the lips where a source shows them.
         plan: makes a `TimingPlan` for a line; see `emotts.dubbing.job.PlanHook`.
         only: numbers of lines to make ("12,40-44"); the others come from the cache, or stay silent.
@@ -312,6 +315,7 @@ def dub(
         aperture=_path(aperture),
         mouth_box=mouth_box,
         landmarks=landmarks,
+        vad=vad,
         lips=lips,
         mouths=tuple(mouths),
         plan=plan,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ import numpy as np
 
 from emotts.dubbing.cast import Cast, Role, load_cast, make_cast
 from emotts.dubbing.engine import Engine
+from emotts.dubbing.faces import installed, open_finder
 from emotts.dubbing.fit import Request, fit
 from emotts.dubbing.lines import LineMaker, PlannedLine
 from emotts.dubbing.lip_plan import NAME as LIPS
 from emotts.dubbing.lip_plan import LipPlanner, Timed
 from emotts.dubbing.mouth import ApertureTable, DialogueActivity, MouthSource, MouthTrack
+from emotts.dubbing.mouth_landmarks import Landmarks
 from emotts.dubbing.mouth_video import MouthBox
 from emotts.dubbing.options import CHECKS, DubOptions
 from emotts.dubbing.script import Script, clock, load_script
 from emotts.dubbing.video import Media, SoundReader, probe, read_sound
+from emotts.dubbing.voice_activity import VoiceActivity
 from emotts.errors import EmottsError, InputError
 from emotts.lips.box import Box
 from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN, TOKEN_RATE, seconds_to_samples
@@ -45,8 +49,10 @@ class Inputs:
         bed: path of music and effects, or None.
         aperture: path of a table of apertures, or None.
         mouth_box: place of the mouth in the picture, or "auto"; None looks for none.
-        landmarks: whether mediapipe looks for faces; a path is its model file.
+        landmarks: whether mediapipe looks for faces; a path is its model file, and None asks it where it is
+            installed and no `mouth_box` is given.
         mouths: further sources of mouths; the first that sees a line serves it.
+        vad: whether silero-vad tells speech from other sounds of the original.
         lips: whether lips time the lines, where a source shows them and there is no `plan`.
         plan: times phonemes.
         only: numbers of lines to make; the others come from the cache.
@@ -62,6 +68,7 @@ class Inputs:
     mouth_box: Box | str | None = None
     landmarks: Path | str | bool | None = None
     mouths: Sequence[MouthSource] = ()
+    vad: bool = False
     lips: bool = True
     plan: PlanHook | None = None
     only: str | Iterable[int] | None = None
@@ -151,17 +158,29 @@ def make_sources(inputs: Inputs, media: Media | None, original: np.ndarray | Non
     mouths: list[MouthSource] = [*inputs.mouths]
     if inputs.aperture is not None:
         mouths.append(ApertureTable(inputs.aperture))
-    sound = DialogueActivity(original) if original is not None else None
-    if media is None and (inputs.mouth_box is not None or inputs.landmarks):
+    sound: MouthSource | None = None
+    if original is not None:
+        sound = VoiceActivity(original) if inputs.vad else DialogueActivity(original)
+    if media is not None:
+        mouths += _in_picture(inputs, media, sound)
+    elif inputs.mouth_box is not None or inputs.landmarks:
         raise InputError("there is no video in which a mouth could be seen")
-    if media is not None and inputs.mouth_box is not None:
-        box = inputs.mouth_box
+    return mouths if sound is None else [*mouths, sound]
+
+
+def _in_picture(inputs: Inputs, media: Media, sound: MouthSource | None) -> Iterator[MouthSource]:
+    """Sources that look at the video."""
+    box, wanted = inputs.mouth_box, inputs.landmarks
+    if box is not None:
         if isinstance(box, str):
             box = None if box == "auto" else Box.parse(box)
-        mouths.append(MouthBox(media, box, sound))
-    if sound is not None:
-        mouths.append(sound)
-    return mouths
+        yield MouthBox(media, box, sound)
+    if wanted is None:
+        wanted = inputs.mouth_box is None and installed()
+    if wanted:
+        model = None if isinstance(wanted, bool) else Path(wanted)
+        open_finder(model).close()  # what is missing is told now
+        yield Landmarks(media, partial(open_finder, model), sound)
 
 
 def read_cast(cast: Path | Mapping[str, Any] | None) -> Cast:

@@ -2,8 +2,8 @@
 
 Of everything in a picture, the mouth's motion goes with the level of the speech best; blinks, shoulders and
 the camera do not. So the covariance of each pixel's motion with the level is summed over boxes of several
-sizes, and the box wins whose sum is largest for its size (a matched filter). It needs one speaker at a time, a
-picture that hardly moves for a second or two, and the sound of what is said.
+sizes, and the box wins whose sum is largest for its size (a matched filter). It needs one speaker at a time,
+a picture that hardly moves for a second or two, and the sound of what is said.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ WIDTHS = (10, 14, 20)
 MARGIN = 1.3
 """The box that is used is larger by this than the one that won, for lips open further than they move."""
 
-LEAST_CORRELATION = 0.25
-"""Correlation of the best pixel in the box with the level, below which nothing there speaks."""
+LEAST_CORRELATION = 0.35
+"""Correlation of the motion in the box with the level, below which nothing there speaks."""
+
+LEAST_MOTION = 0.3
+"""Spread of the motion in the box, in levels of grey, below which it is the camera's noise."""
 
 FEWEST_FRAMES = 12
 
@@ -105,8 +108,9 @@ def find_mouth(frames: np.ndarray, level: np.ndarray) -> Box | None:
     if score <= 0.0:
         return None
     inside = slice(top, top + width // 2), slice(left, left + width)
-    spread = motion[:, inside[0], inside[1]].std(axis=0) * sound.std()
-    if (covariance[inside] / np.maximum(spread, 1e-6)).max() < LEAST_CORRELATION:
+    total = motion[:, inside[0], inside[1]].mean(axis=(1, 2))
+    spread = float(total.std())
+    if spread < LEAST_MOTION or covariance[inside].mean() < LEAST_CORRELATION * spread * sound.std():
         return None
     weight = np.maximum(covariance[inside], 0.0)
     row, column = np.mgrid[inside]

@@ -53,9 +53,7 @@ class Clip:
 def save_clips(path: Path, clips: Sequence[Clip]) -> None:
     """Writes clips to one .npz file."""
     arrays = {clip.name: clip.pictures for clip in clips}
-    words = [
-        f"{clip.name}\t{word}\t{start:.4f}\t{end:.4f}" for clip in clips for word, start, end in clip.words
-    ]
+    words = [f"{clip.name}\t{word}\t{start!r}\t{end!r}" for clip in clips for word, start, end in clip.words]
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays, words=np.array(words))
 

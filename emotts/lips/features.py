@@ -46,7 +46,7 @@ def standardize(pictures: Tensor) -> Tensor:
     """Three views of a mouth that know neither the light nor the camera.
 
     The first is the picture less the stretch's mean and over its spread, the second what differs from the
-    mouth's mean picture, the third what changed since the frame before; the latter two over their own spreads.
+    mouth's mean picture, the third what changed since the frame before; these two over their own spreads.
 
     Args:
         pictures: shape (frames, height, width), any scale.

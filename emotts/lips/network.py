@@ -1,7 +1,7 @@
 """The lip aligner: pictures of a mouth and phonemes in, how well each frame suits each phoneme out.
 
-After the lip-related prosody aligning of EmoDubber (arXiv 2412.08988): frames and prosody-aware phoneme states
-meet in one space, and their similarity is what the alignment is searched on.
+After the lip-related prosody aligning of EmoDubber (arXiv 2412.08988): frames and prosody-aware phoneme
+states meet in one space, and their similarity is what the alignment is searched on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class LipAlignerConfig(StrictModel):
 
     Attributes:
         symbols: size of the phoneme table.
-        channels: of the three convolutions over a picture.
+        channels: of the two convolutions over a picture.
         dim: channels over time and over phonemes.
         layers: ConvNeXt blocks of each side.
         kernel_size: odd width of their convolutions, in frames or phonemes.
@@ -30,7 +30,7 @@ class LipAlignerConfig(StrictModel):
     """
 
     symbols: int = len(SYMBOLS)
-    channels: tuple[int, int, int] = (16, 32, 48)
+    channels: tuple[int, int] = (24, 48)
     dim: int = 96
     layers: int = 2
     kernel_size: int = 5
@@ -45,16 +45,14 @@ class LipAligner(nn.Module):
     def __init__(self, config: LipAlignerConfig) -> None:
         super().__init__()
         self.config = config
-        first, second, third = config.channels
+        first, second = config.channels
         self.picture = nn.Sequential(
-            nn.Conv2d(CHANNELS, first, 3, stride=2, padding=1),
+            nn.Conv2d(CHANNELS, first, 6, stride=4, padding=1),
             nn.GELU(),
             nn.Conv2d(first, second, 3, stride=2, padding=1),
             nn.GELU(),
-            nn.Conv2d(second, third, 3, stride=2, padding=1),
-            nn.GELU(),
             nn.Flatten(),
-            nn.Linear(third * (HEIGHT // 8) * (WIDTH // 8), config.dim),
+            nn.Linear(second * (HEIGHT // 8) * (WIDTH // 8), config.dim),
         )
         self.frames = _Stack(config)
         self.embedding = nn.Embedding(config.symbols, config.dim, padding_idx=0)

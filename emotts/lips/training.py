@@ -40,15 +40,15 @@ class TrainingConfig(StrictModel):
         wider: most seconds by which a window goes beyond the words on either side.
         exact: share of windows that do not.
         tempo: by how much a clip is played faster or slower at most, as a factor.
-        shift: by how much the box is moved at most, in its own size.
-        zoom: by which factor its size changes at most.
+        shift: by how much the box is moved at most, in its own size; 0.25 at most.
+        mirror: whether half of the mouths are mirrored.
         noise: grey levels of noise.
         held_out: every n-th clip is kept for the test.
         save_every: steps between checkpoints.
     """
 
     network: LipAlignerConfig = LipAlignerConfig()
-    steps: int = 2400
+    steps: int = 1500
     batch: int = 24
     rate: float = 2e-3
     warmup: int = 100
@@ -57,8 +57,8 @@ class TrainingConfig(StrictModel):
     wider: float = 0.5
     exact: float = 0.4
     tempo: float = 1.25
-    shift: float = 0.08
-    zoom: float = 1.15
+    shift: float = 0.12
+    mirror: bool = True
     noise: float = 3.0
     held_out: int = 10
     save_every: int = 200
@@ -66,21 +66,21 @@ class TrainingConfig(StrictModel):
 
 @dataclass(frozen=True)
 class Example:
-    """A clip with its text as each of several voices would say it.
+    """A clip with its text as a voice would say it.
 
     Attributes:
         clip: pictures and word times.
         phonemes: of the text.
-        natural: durations in tokens for each voice.
+        natural: durations in tokens.
     """
 
     clip: Clip
     phonemes: Phonemes
-    natural: tuple[tuple[float, ...], ...]
+    natural: tuple[float, ...]
 
 
 def make_examples(clips: Sequence[Clip], natural: Natural, voices: Sequence[str | None]) -> list[Example]:
-    """Phonemes and natural durations of all clips.
+    """Phonemes and natural durations of all clips, each as one of the voices would say it.
 
     Raises:
         DataError: there are no clips, or a text has other words than its clip.
@@ -88,10 +88,10 @@ def make_examples(clips: Sequence[Clip], natural: Natural, voices: Sequence[str 
     if not clips:
         raise DataError("there are no clips to learn from")
     examples = []
-    for clip in clips:
-        said = [natural(clip.text, voice) for voice in voices]
-        phoneme_times(clip, said[0][0], said[0][1])  # raises where words differ
-        examples.append(Example(clip, said[0][0], tuple(tuple(lengths) for _, lengths in said)))
+    for index, clip in enumerate(clips):
+        phonemes, lengths = natural(clip.text, voices[index % len(voices)])
+        phoneme_times(clip, phonemes, lengths)  # raises where words differ
+        examples.append(Example(clip, phonemes, tuple(lengths)))
     return examples
 
 
@@ -130,10 +130,9 @@ def collate(items: Sequence[tuple[Tensor, list[int], Sequence[float], np.ndarray
 
 
 def draw(example: Example, config: TrainingConfig, random: np.random.Generator) -> tuple[Any, ...]:
-    """One item of a batch: a window, a tempo, a box, a voice and light, all at random."""
+    """One item of a batch: a window, a tempo, a box and noise, all at random."""
     clip = example.clip
-    natural = example.natural[random.integers(len(example.natural))]
-    ends = phoneme_times(clip, example.phonemes, natural)
+    ends = phoneme_times(clip, example.phonemes, example.natural)
     before = after = 0.0
     if random.random() >= config.exact:
         before, after = random.uniform(0.0, config.wider, 2)
@@ -142,34 +141,30 @@ def draw(example: Example, config: TrainingConfig, random: np.random.Generator) 
     count = max(4, round((end - start) / rate * TOKEN_RATE))
     times = start + (np.arange(count) + 0.5) * rate / TOKEN_RATE
     shown = clip.pictures[np.clip((times * TOKEN_RATE).astype(int), 0, len(clip.pictures) - 1)]
-    pictures = look_at(torch.from_numpy(shown).float(), config, random)
-    return standardize(pictures), example.phonemes.ids, natural, at_frames(ends, start, count, rate)
+    pictures = look_at(shown, config, random)
+    return standardize(pictures), example.phonemes.ids, example.natural, at_frames(ends, start, count, rate)
 
 
-def look_at(region: Tensor, config: TrainingConfig, random: np.random.Generator) -> Tensor:
-    """A box in the region, moved, resized and perhaps mirrored, with noise.
+def look_at(region: np.ndarray, config: TrainingConfig, random: np.random.Generator) -> Tensor:
+    """A box in the region, moved and perhaps mirrored, with noise.
 
     Args:
-        region: shape (frames, 24, 48).
+        region: uint8, shape (frames, 24, 48).
 
     Returns:
         shape (frames, 16, 32).
     """
-    zoom = math.exp(random.uniform(-1, 1) * math.log(config.zoom)) if config.zoom > 1 else 1.0
-    height, width = region.shape[1:]
-    scale_y, scale_x = zoom * HEIGHT / height, zoom * WIDTH / width
-    move_y, move_x = random.uniform(-1, 1, 2) * config.shift * 2 * np.array([scale_y, scale_x])
-    mirror = -1.0 if config.shift > 0 and random.random() < 0.5 else 1.0
-    theta = torch.tensor([[mirror * scale_x, 0.0, move_x], [0.0, scale_y, move_y]], dtype=torch.float32)
-    grid = torch.nn.functional.affine_grid(theta[None], [1, 1, HEIGHT, WIDTH], align_corners=False)
-    seen = torch.nn.functional.grid_sample(region[None], grid, padding_mode="border", align_corners=False)[0]
-    noise = torch.from_numpy(random.standard_normal(seen.shape, dtype=np.float32))
-    return seen + config.noise * random.random() * noise
+    moves = (round(config.shift * size * random.uniform(-1, 1)) for size in (HEIGHT, WIDTH))
+    seen = center(region, *moves).astype(np.float32)
+    if config.mirror and random.random() < 0.5:
+        seen = seen[:, :, ::-1]
+    noise = random.standard_normal(seen.shape, dtype=np.float32)
+    return torch.from_numpy(seen + config.noise * random.random() * noise)
 
 
-def center(region: np.ndarray) -> np.ndarray:
-    """The mouth's own box in pictures of the corpus, shape (frames, 16, 32)."""
-    top, left = (region.shape[1] - HEIGHT) // 2, (region.shape[2] - WIDTH) // 2
+def center(region: np.ndarray, down: int = 0, right: int = 0) -> np.ndarray:
+    """The mouth's own box in pictures of the corpus, perhaps moved by some pixels, shape (frames, 16, 32)."""
+    top, left = (region.shape[1] - HEIGHT) // 2 + down, (region.shape[2] - WIDTH) // 2 + right
     return region[:, top : top + HEIGHT, left : left + WIDTH]
 
 
