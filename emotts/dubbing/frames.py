@@ -13,6 +13,9 @@ from emotts.timebase import TOKEN_RATE
 
 _LEAD_SECONDS = 1.0
 
+_ROUNDING = 1e-4
+"""At 50 frames a second a frame begins in the middle of 40 ms, give or take the rounding of its time."""
+
 
 def read_frames(
     media: Media, first: int, last: int, gray: bool = True, longest: int | None = None
@@ -34,7 +37,7 @@ def read_frames(
     """
     factor = min(1.0, longest / max(media.width, media.height, 1)) if longest else 1.0
     size = [max(2, round(side * factor)) for side in (media.height, media.width)]
-    wanted = [(index + 0.5) / TOKEN_RATE for index in range(max(first, 0), last)]
+    wanted = [(index + 0.5) / TOKEN_RATE + _ROUNDING for index in range(max(first, 0), last)]
     shown: list[np.ndarray] = []
     latest: np.ndarray | None = None
     pictures = _decode(media, wanted[0], size, gray) if wanted else iter(())
