@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -239,7 +239,7 @@ def make_plan(material: Material, engine: Engine, maker: LineMaker, options: Dub
     numbered = {one.request.number: one for one in asked}
     lines = []
     for place in fit([one.request for one in asked], options, total):
-        role, track, plan = (one := numbered[place.number]).role, one.track, one.plan
+        role, track, plan = (one := numbered[place.number]).role, one.track, one.timed.plan
         if plan is not None and not place.planned:
             material.warnings.append(
                 f"{role.line.place}: its timing plan of {plan.seconds:.2f} s does not fit; its window is used"
@@ -248,9 +248,11 @@ def make_plan(material: Material, engine: Engine, maker: LineMaker, options: Dub
         timing = one.timing if plan is not None else "window"
         key = maker.key(role, place.tokens, plan)
         seen = track.source if track is not None else ""
-        lead = one.lead if plan is not None else 0
-        onset = (plan.durations[0] - lead) / TOKEN_RATE if plan is not None and timing == LIPS else 0.0
-        lines.append(PlannedLine(role, one.request, place, plan, timing, seen, key, lead, onset))
+        line = PlannedLine(role, one.request, place, plan, timing, seen, key)
+        if plan is not None and timing == LIPS:
+            onset = (plan.durations[0] - one.timed.lead) / TOKEN_RATE
+            line = replace(line, lead=one.timed.lead, onset=onset, closure=one.timed.closure)
+        lines.append(line)
     return lines
 
 
@@ -261,9 +263,8 @@ class _Asked:
     role: Role
     request: Request
     track: MouthTrack | None
-    plan: TimingPlan | None
-    timing: str = "window"
-    lead: int = 0
+    timed: Timed
+    timing: str
 
 
 def _ask(role: Role, material: Material, engine: Engine, options: DubOptions, lips: LipPlanner) -> _Asked:
@@ -285,7 +286,7 @@ def _ask(role: Role, material: Material, engine: Engine, options: DubOptions, li
         material.warnings.append(f"{role.line.place}: {timed.note}")
     fixed = timed.plan.total if timed.plan is not None else None
     request = Request(role.line.number, role.line.speaker, start, end, *lengths, rate=rate, fixed=fixed)
-    return _Asked(role, request, track, timed.plan, timing, timed.lead)
+    return _Asked(role, request, track, timed, timing)
 
 
 def _silence_before(role: Role, roles: Sequence[Role]) -> float:

@@ -35,6 +35,7 @@ class PlannedLine:
         key: digest of everything that the speech depends on but the seed.
         lead: tokens of the plan that lie before the placement's start.
         onset: seconds from the window's start at which the lips begin to speak, where they timed the line.
+        closure: seconds of the first consonant there, whose closure may be silent.
     """
 
     role: Role
@@ -46,6 +47,7 @@ class PlannedLine:
     key: str
     lead: int = 0
     onset: float = 0.0
+    closure: float = 0.0
 
     @property
     def number(self) -> int:
@@ -107,10 +109,11 @@ class DubbedLine:
     def onset_error(self) -> float:
         """Seconds from where speech has to begin to where it does; negative is early.
 
-        That is the start of the window, or the moment at which the lips begin.
+        That is the start of the window, or the moment at which the lips begin; a plosive is heard at its end.
         """
         begin = self.planned.role.line.start + self.planned.onset
-        return self.start / SAMPLE_RATE + self.checks.onset - begin
+        error = self.start / SAMPLE_RATE + self.checks.onset - begin
+        return error if error < 0 else max(0.0, error - self.planned.closure)
 
     @property
     def end_error(self) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emotts.dubbing.cast import Role
 from emotts.dubbing.mouth import MouthSource
 from emotts.lips.aligner import FRAMES_AROUND, LipTimer, embedded_timer
+from emotts.text.symbols import kind
 from emotts.timebase import TOKEN_RATE
 from emotts.timing import TimingPlan
 
@@ -23,6 +24,9 @@ LEAD = 2
 TAIL = 2
 """Tokens of silence after its last phone, where the plan has fewer."""
 
+LEAST_SEEN = 0.9
+"""Share of a line's frames in which its mouth has to be seen."""
+
 SLOWEST = 0.65
 """Speaking rate below which lips are not followed: they say something longer."""
 
@@ -34,11 +38,13 @@ class Timed:
     Attributes:
         plan: tokens of each phoneme, or None where the lips do not tell.
         lead: of its tokens, those that lie before the window.
+        closure: seconds of its first phone, where that is a consonant.
         note: why there is no plan, or what became of it; for a warning, or empty.
     """
 
     plan: TimingPlan | None
     lead: int = 0
+    closure: float = 0.0
     note: str = ""
 
 
@@ -70,7 +76,7 @@ class LipPlanner:
         around = FRAMES_AROUND / TOKEN_RATE
         left = max(0, round(role.line.start * TOKEN_RATE) - FRAMES_AROUND)
         track = source.track(left / TOKEN_RATE, role.line.end + around)
-        if track is None or track.pictures is None or not track.visible.all():
+        if track is None or track.pictures is None or track.visible.mean() < LEAST_SEEN:
             return Timed(None)
         phonemes, natural = natural_of(role.text, role.voice, role.emotion, self._language)
         first = round(role.line.start * TOKEN_RATE) - left
@@ -78,8 +84,8 @@ class LipPlanner:
         found = timer.plan(track.pictures, phonemes, natural, first, min(tokens, len(track.pictures) - first))
         if found is None:
             return Timed(None)
-        if found.gain < timer.settings.least_gain:
-            return Timed(None, note="the lips tell nothing about this text")
+        if found.likelihood < timer.settings.least_likelihood:
+            return Timed(None, note="the lips do not suit the text, so its window times it")
         lead = LEAD if room_before >= LEAD / TOKEN_RATE else 0
         return bounded(found.plan, phonemes, natural, fastest, lead)
 
@@ -105,4 +111,7 @@ def bounded(
     if spoken < fewest:
         note = f"the lips are {usual / spoken:.2f} times as fast as the voice: followed at {fastest:g}"
         inner = list(TimingPlan(tuple(inner)).scaled_to(fewest, phonemes.symbols[1:-1]).durations)
-    return Timed(TimingPlan((before + lead, *inner, max(after, TAIL))), lead, note)
+    first = next(index for index, value in enumerate(inner) if value)
+    silent = kind(phonemes.symbols[1 + first]) == "consonant"
+    closure = inner[first] / TOKEN_RATE if silent else 0.0
+    return Timed(TimingPlan((before + lead, *inner, max(after, TAIL))), lead, closure, note)

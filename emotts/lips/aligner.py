@@ -41,31 +41,26 @@ class LipSettings(StrictModel):
         name: of the model.
         licence: of the weights.
         network: sizes.
-        lips: weight of the phonemes' log-probabilities given a frame.
-        frames: weight of the frames' log-probabilities given a phoneme.
         lengths: weight of the lengths that voice and emotion suggest: the blend of the plan.
         spread: standard deviation of the logarithm of a phoneme's length.
         pause_spread: that of a pause's inside of the text.
         skipped: log-probability that a phone has no frame.
         rate_spread: standard deviation of the logarithm of the speaking rate, over that of the voice.
         shares: parts of a window that speech may fill; the rest is silence at its edges.
-        least_gain: by how much the log-probability of a frame has to be better on the lips' path than on
-            the predicted one for the lips to count; below it they tell nothing of this text.
+        least_likelihood: see `LipPlan.likelihood`; below it the lips say something else than the text.
         sha256: checksum of the weights.
     """
 
     name: str = "lips"
     licence: str = "CC BY 4.0"
     network: LipAlignerConfig = LipAlignerConfig()
-    lips: float = 1.0
-    frames: float = 0.0
     lengths: float = 1.0
     spread: float = 0.35
     pause_spread: float = 0.5
     skipped: float = -3.0
     rate_spread: float = 0.4
     shares: tuple[float, ...] = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
-    least_gain: float = 0.0
+    least_likelihood: float = 0.0
     sha256: str = ""
 
 
@@ -75,12 +70,11 @@ class LipPlan:
 
     Attributes:
         plan: tokens of each phoneme, the silence at the edges of the window included.
-        gain: log-probability of a frame on this path, less that on the predicted one: how much the lips tell.
-        likelihood: mean log-probability of a frame on this path, less that of chance.
+        likelihood: mean log-probability of the path's phoneme in a frame, less that of chance: how well the
+            lips suit the text.
     """
 
     plan: TimingPlan
-    gain: float
     likelihood: float
 
 
@@ -163,7 +157,7 @@ class LipTimer:
 
     @torch.inference_mode()
     def scores(self, pictures: np.ndarray, phonemes: Phonemes, natural: Sequence[float]) -> np.ndarray:
-        """Log-probabilities, shape (frames, phonemes), as the search adds them up."""
+        """Log-probability of each phoneme of the text in each frame, shape (frames, phonemes)."""
         views = standardize(torch.from_numpy(pictures))[None]
         ids = torch.tensor([phonemes.ids])
         lengths = torch.tensor([list(natural)], dtype=torch.float32)
@@ -174,12 +168,10 @@ class LipTimer:
             lengths,
             torch.ones_like(ids, dtype=torch.bool),
         )[0]
-        settings = self.settings
-        score = settings.lips * similarity.log_softmax(1) + settings.frames * similarity.log_softmax(0)
-        return score.double().numpy()
+        return similarity.log_softmax(1).double().numpy()
 
     def search(self, score: np.ndarray, phonemes: Phonemes, natural: Sequence[float]) -> LipPlan:
-        """The best path through scores of shape (frames, phonemes)."""
+        """The best path through log-probabilities of shape (frames, phonemes)."""
         settings, frames = self.settings, len(score)
         prior = Prior(settings.lengths, settings.spread, settings.pause_spread, settings.skipped)
         pauses = [kind(symbol) == "pause" for symbol in phonemes.symbols]
@@ -196,12 +188,9 @@ class LipTimer:
             if best is None or value > best[0]:
                 best = value, durations
         assert best is not None
-        found, predicted = (
-            _mean(score, durations)
-            for durations in (best[1], inner_plan(phonemes, natural, frames).durations)
-        )
-        chance = float(np.log(np.exp(score).mean(axis=1)).mean())
-        return LipPlan(TimingPlan(tuple(best[1])), found - predicted, found - chance)
+        owners = np.repeat(np.arange(len(best[1])), best[1])
+        likelihood = float(score[np.arange(frames), owners].mean()) + math.log(score.shape[1])
+        return LipPlan(TimingPlan(tuple(best[1])), likelihood)
 
 
 def inner_plan(phonemes: Phonemes, natural: Sequence[float], tokens: int) -> TimingPlan:
@@ -209,11 +198,6 @@ def inner_plan(phonemes: Phonemes, natural: Sequence[float], tokens: int) -> Tim
     lengths = list(natural)
     lengths[0] = lengths[-1] = 0.0
     return scale_plan(lengths, [kind(symbol) for symbol in phonemes.symbols], tokens)
-
-
-def _mean(score: np.ndarray, durations: Sequence[int]) -> float:
-    owners = np.repeat(np.arange(len(durations)), durations)
-    return float(score[np.arange(len(score)), owners].mean())
 
 
 @functools.lru_cache(maxsize=1)

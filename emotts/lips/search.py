@@ -79,12 +79,11 @@ def monotonic_search(log_probability: np.ndarray, lengths: np.ndarray) -> tuple[
     best = np.full(frames + 1, -np.inf)
     best[0] = 0.0
     taken = np.zeros((phonemes, frames + 1), dtype=np.int64)
+    # Rows are lengths: the place where a phoneme of that length, which ends here, begins.
+    begins = np.arange(frames + 1)[None, :] - np.arange(longest + 1)[:, None]
     for phoneme in range(phonemes):
         gained = summed[:, phoneme]
-        # Rows are lengths: what the path scores at each end if this phoneme takes that many frames.
-        options = np.full((longest + 1, frames + 1), -np.inf)
-        for length in range(min(longest, frames) + 1):
-            options[length, length:] = best[: frames + 1 - length] - gained[: frames + 1 - length]
+        options = np.where(begins >= 0, (best - gained)[np.maximum(begins, 0)], -np.inf)
         options += lengths[phoneme][:, None] + gained[None, :]
         taken[phoneme] = options.argmax(axis=0)
         best = options.max(axis=0)

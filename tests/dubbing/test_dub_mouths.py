@@ -284,7 +284,7 @@ def reading(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     def plan(self, pictures, phonemes, natural, first=0, tokens=None) -> LipPlan:
         asked.append((first, tokens))
         inner = [0 if index < 0 else 5 for index in phonemes.word_index[1:-1]]
-        return LipPlan(TimingPlan((2, *inner, tokens - 2 - sum(inner))), 99.0, 99.0)
+        return LipPlan(TimingPlan((2, *inner, tokens - 2 - sum(inner))), 99.0)
 
     monkeypatch.setattr("emotts.lips.aligner.LipTimer.plan", plan)
     return asked
@@ -316,16 +316,16 @@ def test_lips_are_left_aside_when_told_so_or_off_screen(talk: Path, tmp_path: Pa
     assert job.plan[0].timing == "window" and job.plan[0].mouth == "" and not reading
 
 
-def test_lips_that_tell_nothing_leave_the_line_to_its_window(
+def test_lips_that_say_something_else_leave_the_line_to_its_window(
     talk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "emotts.lips.aligner.LipTimer.plan",
-        lambda *arguments: LipPlan(TimingPlan((30,)), embedded_timer().settings.least_gain - 1.0, 0.0),
+        lambda *arguments: LipPlan(TimingPlan((30,)), embedded_timer().settings.least_likelihood - 1.0),
     )
     job = dub(talk, tmp_path, mouth_box="auto", landmarks=False)
     assert {line.timing for line in job.plan} == {"window"}
-    assert any("tell nothing" in warning for warning in job.warnings)
+    assert any("do not suit" in warning for warning in job.warnings)
 
 
 def test_lips_are_never_followed_faster_than_people_can_hear() -> None:

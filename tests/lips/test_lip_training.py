@@ -83,11 +83,11 @@ def test_lips_beat_predicted_and_even_lengths(trained: LipTimer, wider: float) -
     assert np.abs(evaluation.shuffled(cases, trained)).mean() > 1.5 * lips
 
 
-def test_lips_of_other_words_gain_less(trained: LipTimer) -> None:
+def test_lips_of_other_words_are_less_likely(trained: LipTimer) -> None:
     cases = [case(clip(seed)) for seed in range(100, 110)]
-    own = [trained.plan(one.pictures, one.phonemes, one.natural).gain for one in cases]
+    own = [trained.plan(one.pictures, one.phonemes, one.natural).likelihood for one in cases]
     other = [
-        trained.plan(second.pictures, first.phonemes, first.natural).gain
+        trained.plan(second.pictures, first.phonemes, first.natural).likelihood
         for first, second in zip(cases, [*cases[1:], cases[0]], strict=True)
     ]
     assert np.mean(own) > np.mean(other)

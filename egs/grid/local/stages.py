@@ -103,9 +103,8 @@ def cases_of_videos(
 
 
 SEARCHED = {
-    "frames": (0.0, 0.5),
     "lengths": (0.3, 1.0, 2.0),
-    "spread": (0.25, 0.4, 0.6),
+    "spread": (0.3, 0.5),
     "skipped": (-3.0, -6.0),
 }
 """Settings of the search that stage 3 tries, on the clips half-way between those of the test."""
@@ -129,25 +128,25 @@ def tune(options: argparse.Namespace) -> int:
             best = sum(errors), settings
     assert best is not None
     chosen = LipTimer(timer.network, best[1])
-    gains = [_gains(chosen, cases) for cases in (exact, loose)]
-    own, other = (np.concatenate(parts) for parts in zip(*gains, strict=True))
+    found = [_likelihoods(chosen, cases) for cases in (exact, loose)]
+    own, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # Lips of other words pass one time in ten.
     least = float(np.quantile(other, 0.9))
-    say(f"lips count from a gain of {least:.3f}: {np.mean(own >= least):.1%} of a clip's own lips do")
-    chosen.settings = best[1].model_copy(update={"least_gain": round(least, 4)})
+    say(f"lips count from a likelihood of {least:.3f}: {np.mean(own >= least):.1%} of a clip's own lips do")
+    chosen.settings = best[1].model_copy(update={"least_likelihood": round(least, 4)})
     chosen.save(options.model)
     return 0
 
 
-def _gains(timer: LipTimer, cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
-    """How much the lips tell: those of the text, and those of another."""
+def _likelihoods(timer: LipTimer, cases: list[Case]) -> tuple[np.ndarray, np.ndarray]:
+    """How well the lips suit the text: its own, and those of another."""
     rows = []
     for case, other in zip(cases, [*cases[1:], cases[0]], strict=True):
         found = [
             timer.plan(seen.pictures, case.phonemes, case.natural, seen.first, seen.tokens)
             for seen in (case, other)
         ]
-        rows.append([plan.gain if plan else 0.0 for plan in found])
+        rows.append([plan.likelihood if plan else 0.0 for plan in found])
     own, others = np.array(rows).T
     return own, others
 
