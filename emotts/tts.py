@@ -22,7 +22,7 @@ from emotts.pipeline import Clock, Progress, render
 from emotts.request import check_option, check_request, spread
 from emotts.script import make_script
 from emotts.speech import Speech
-from emotts.text.phonemize import Phonemizer
+from emotts.text.phonemize import Phonemes, Phonemizer
 from emotts.timing import TimingPlan
 from emotts.timing.scale import bounds
 from emotts.voice.library import VoiceLibrary
@@ -216,6 +216,16 @@ class EmoTTS:
         plan = TimingPlan(tuple(chain.from_iterable(line.plans)))
         fewest, most = bounds(plan, symbols)
         return fewest, plan.total, most
+
+    def natural(
+        self, text: str, voice: Any = None, emotion: Any = None, language: str | None = None
+    ) -> tuple[Phonemes, list[float]]:
+        """Phonemes of a text as a timing plan has to time them, and their predicted tokens (real numbers)."""
+        phonemizer = _phonemizer(language or self.model.config.languages[0])
+        script = make_script(text, phonemizer, False, None, whole=True)
+        phonemes = script.pieces[0].phonemes
+        found, mood = self.voice(voice), Emotion.of(emotion).tensor()
+        return phonemes, self.model.components["duration"].predict(phonemes.ids, found.embedding, mood)
 
     def _settings(self, options: Mapping[str, Any]) -> GenerationConfig:
         for name, value in options.items():

@@ -60,6 +60,22 @@ def dub(
     aperture: Annotated[
         Path | None, typer.Option(help="Mouth: CSV of the columns time, aperture, visible.")
     ] = None,
+    mouth_box: Annotated[
+        str | None, typer.Option(help="Mouth: its place in pixels, x,y,w,h, or auto to find it.")
+    ] = None,
+    landmarks: Annotated[
+        bool | None,
+        typer.Option("--landmarks/--no-landmarks", help="Mouth: by mediapipe; on where it is installed."),
+    ] = None,
+    landmarks_model: Annotated[
+        Path | None, typer.Option(help="FaceLandmarker model file (.task) for it.")
+    ] = None,
+    vad: Annotated[
+        bool, typer.Option("--vad", help="Mouth: tell speech in the original sound by silero-vad.")
+    ] = False,
+    lips: Annotated[
+        bool, typer.Option("--lips/--no-lips", help="Time lines by the lips that are seen.")
+    ] = True,
     encoding: Annotated[str | None, typer.Option(help="Of the script; UTF-8 when left out.")] = None,
     language: Annotated[str | None, typer.Option(help="Language code of the text, such as en-us.")] = None,
     allow_silent: Annotated[
@@ -110,6 +126,7 @@ def dub(
     with _progress(quiet) as told:
         job = start(
             video, script, cast, output, model=model, device=device, bed=bed, aperture=aperture, only=only,
+            mouth_box=mouth_box, landmarks=landmarks_model or landmarks, vad=vad, lips=lips,
             cache=False if no_cache else (cache or True), encoding=encoding, allow_silent=allow_silent,
             audio_only=audio_only, stems=stems, edl=edl, csv=csv, report=report, subtitles=subtitles,
             embed_subtitles=embed_subtitles, force=force, progress=told,

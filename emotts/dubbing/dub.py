@@ -22,7 +22,8 @@ from emotts.dubbing.outputs import Outputs, Resume, check_outputs, write_main, w
 from emotts.dubbing.qc import require
 from emotts.errors import InputError
 from emotts.files import write_atomically
-from emotts.timebase import SAMPLE_RATE, seconds_to_samples
+from emotts.lips.box import Box
+from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN, seconds_to_samples
 
 Told = Callable[[str, int, int], None]
 """Called with the stage, and the number of lines done and in all."""
@@ -150,7 +151,7 @@ class Dub(Iterator[DubbedLine]):
         """
         start = planned.placement.start
         if planned.plan is not None:
-            return start
+            return max(0, start - planned.lead * SAMPLES_PER_TOKEN)
         speaker = planned.role.line.speaker
         before = max((line.end for line in self.lines if line.speaker == speaker), default=0)
         return max(start - min(seconds_to_samples(onset), _LONGEST_LEAD), min(before, start), 0)
@@ -228,7 +229,11 @@ def dub(
     device: str = "auto",
     bed: Path | str | None = None,
     aperture: Path | str | None = None,
+    mouth_box: Box | str | None = None,
+    landmarks: Path | str | bool | None = None,
     mouths: Sequence[MouthSource] = (),
+    vad: bool = False,
+    lips: bool = True,
     plan: PlanHook | None = None,
     only: str | Iterable[int] | None = None,
     cache: Path | str | bool = True,
@@ -260,7 +265,12 @@ def dub(
         device: where to.
         bed: music and effects, laid under the lines.
         aperture: CSV of the columns time, aperture, visible.
+        mouth_box: where the mouth is, "x,y,w,h" in pixels, or "auto" to find it by its motion.
+        landmarks: True finds faces with mediapipe; a path is a FaceLandmarker model file for it; left out,
+            they are looked for where mediapipe is installed and no `mouth_box` is given.
         mouths: sources of mouth movement, before those that emotts has itself.
+        vad: tell speech from other sounds of the original by silero-vad.
+        lips: time lines by the lips where a source shows them.
         plan: makes a `TimingPlan` for a line; see `emotts.dubbing.job.PlanHook`.
         only: numbers of lines to make ("12,40-44"); the others come from the cache, or stay silent.
         cache: folder of spoken lines; True is `<output>.emotts-cache` beside the output, False none.
@@ -303,6 +313,10 @@ def dub(
         cast=cast if cast is None or isinstance(cast, Mapping) else Path(cast),
         bed=_path(bed),
         aperture=_path(aperture),
+        mouth_box=mouth_box,
+        landmarks=landmarks,
+        vad=vad,
+        lips=lips,
         mouths=tuple(mouths),
         plan=plan,
         only=only,

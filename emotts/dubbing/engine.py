@@ -9,6 +9,7 @@ from emotts.emotion import Emotion
 
 if TYPE_CHECKING:
     from emotts.speech import Speech
+    from emotts.text.phonemize import Phonemes
     from emotts.timing import TimingPlan
     from emotts.tts import EmoTTS
 
@@ -74,6 +75,12 @@ class EmoTTSEngine:
     ) -> tuple[int, int, int]:
         """See `EmoTTS.lengths`."""
         return self.tts.lengths(text, voice, emotion, language)
+
+    def natural(
+        self, text: str, voice: str | None, emotion: Emotion, language: str | None
+    ) -> tuple[Phonemes, list[float]]:
+        """See `EmoTTS.natural`."""
+        return self.tts.natural(text, voice, emotion, language)
 
     def synthesize(self, text: str, voice: str | None, emotion: Emotion, **wishes: Any) -> Speech:
         """See `EmoTTS.synthesize`."""

@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,21 @@ import numpy as np
 
 from emotts.dubbing.cast import Cast, Role, load_cast, make_cast
 from emotts.dubbing.engine import Engine
+from emotts.dubbing.faces import installed, open_finder
 from emotts.dubbing.fit import Request, fit
 from emotts.dubbing.lines import LineMaker, PlannedLine
+from emotts.dubbing.lip_plan import NAME as LIPS
+from emotts.dubbing.lip_plan import LipPlanner, Timed
 from emotts.dubbing.mouth import ApertureTable, DialogueActivity, MouthSource, MouthTrack
+from emotts.dubbing.mouth_landmarks import Landmarks
+from emotts.dubbing.mouth_video import MouthBox
 from emotts.dubbing.options import CHECKS, DubOptions
 from emotts.dubbing.script import Script, clock, load_script
 from emotts.dubbing.video import Media, SoundReader, probe, read_sound
+from emotts.dubbing.voice_activity import VoiceActivity
 from emotts.errors import EmottsError, InputError
-from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN, seconds_to_samples
+from emotts.lips.box import Box
+from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN, TOKEN_RATE, seconds_to_samples
 from emotts.timing import TimingPlan
 
 PlanHook = Callable[[Role, MouthTrack | None, int], TimingPlan | None]
@@ -40,7 +48,12 @@ class Inputs:
         cast: path of the cast file, or speaker -> voice or entry, or None.
         bed: path of music and effects, or None.
         aperture: path of a table of apertures, or None.
+        mouth_box: place of the mouth in the picture, or "auto"; None looks for none.
+        landmarks: whether mediapipe looks for faces; a path is its model file, and None asks it where it is
+            installed and no `mouth_box` is given.
         mouths: further sources of mouths; the first that sees a line serves it.
+        vad: whether silero-vad tells speech from other sounds of the original.
+        lips: whether lips time the lines, where a source shows them and there is no `plan`.
         plan: times phonemes.
         only: numbers of lines to make; the others come from the cache.
         encoding: of the script.
@@ -52,7 +65,11 @@ class Inputs:
     cast: Path | Mapping[str, Any] | None = None
     bed: Path | None = None
     aperture: Path | None = None
+    mouth_box: Box | str | None = None
+    landmarks: Path | str | bool | None = None
     mouths: Sequence[MouthSource] = ()
+    vad: bool = False
+    lips: bool = True
     plan: PlanHook | None = None
     only: str | Iterable[int] | None = None
     encoding: str | None = None
@@ -124,15 +141,46 @@ def gather(inputs: Inputs, options: DubOptions, watch: Clock) -> Material:
     _check_times(script, media, warnings)
     if inputs.bed is not None:
         SoundReader(inputs.bed, what="bed").close()
-    mouths: list[MouthSource] = [*inputs.mouths]
-    if inputs.aperture is not None:
-        mouths.append(ApertureTable(inputs.aperture))
     with watch.stage("decode"):
         original = None
         if media is not None and media.has_audio:
             original = read_sound(media.path, media.duration, media.origin)
-            mouths.append(DialogueActivity(original))
+    mouths = make_sources(inputs, media, original)
     return Material(inputs, media, script, roles, original, mouths, warnings)
+
+
+def make_sources(inputs: Inputs, media: Media | None, original: np.ndarray | None) -> list[MouthSource]:
+    """Sources of mouths, the best first.
+
+    Raises:
+        EmottsError: one that was asked for cannot be had.
+    """
+    mouths: list[MouthSource] = [*inputs.mouths]
+    if inputs.aperture is not None:
+        mouths.append(ApertureTable(inputs.aperture))
+    sound: MouthSource | None = None
+    if original is not None:
+        sound = VoiceActivity(original) if inputs.vad else DialogueActivity(original)
+    if media is not None:
+        mouths += _in_picture(inputs, media, sound)
+    elif inputs.mouth_box is not None or inputs.landmarks:
+        raise InputError("there is no video in which a mouth could be seen")
+    return mouths if sound is None else [*mouths, sound]
+
+
+def _in_picture(inputs: Inputs, media: Media, sound: MouthSource | None) -> Iterator[MouthSource]:
+    """Sources that look at the video."""
+    box, wanted = inputs.mouth_box, inputs.landmarks
+    if box is not None:
+        if isinstance(box, str):
+            box = None if box == "auto" else Box.parse(box)
+        yield MouthBox(media, box, sound)
+    if wanted is None:
+        wanted = inputs.mouth_box is None and installed()
+    if wanted:
+        model = None if isinstance(wanted, bool) else Path(wanted)
+        open_finder(model).close()  # what is missing is told now
+        yield Landmarks(media, partial(open_finder, model), sound)
 
 
 def read_cast(cast: Path | Mapping[str, Any] | None) -> Cast:
@@ -185,21 +233,26 @@ def make_plan(material: Material, engine: Engine, maker: LineMaker, options: Dub
     Raises:
         EmottsError: a voice that does not exist, a text that cannot be pronounced; names the line.
     """
-    asked = [_ask(role, material, engine, options) for role in material.roles]
+    lips = LipPlanner(engine, options.language)
+    asked = [_ask(role, material, engine, options, lips) for role in material.roles]
     total = None if material.duration is None else seconds_to_samples(material.duration)
     numbered = {one.request.number: one for one in asked}
     lines = []
     for place in fit([one.request for one in asked], options, total):
-        role, track, plan = (one := numbered[place.number]).role, one.track, one.plan
+        role, track, plan = (one := numbered[place.number]).role, one.track, one.timed.plan
         if plan is not None and not place.planned:
             material.warnings.append(
                 f"{role.line.place}: its timing plan of {plan.seconds:.2f} s does not fit; its window is used"
             )
             plan = None
-        timing = getattr(material.inputs.plan, "name", "timing plan") if plan is not None else "window"
+        timing = one.timing if plan is not None else "window"
         key = maker.key(role, place.tokens, plan)
         seen = track.source if track is not None else ""
-        lines.append(PlannedLine(role, one.request, place, plan, timing, seen, key))
+        line = PlannedLine(role, one.request, place, plan, timing, seen, key)
+        if plan is not None and timing == LIPS:
+            onset = (plan.durations[0] - one.timed.lead) / TOKEN_RATE
+            line = replace(line, lead=one.timed.lead, onset=onset, closure=one.timed.closure)
+        lines.append(line)
     return lines
 
 
@@ -210,33 +263,52 @@ class _Asked:
     role: Role
     request: Request
     track: MouthTrack | None
-    plan: TimingPlan | None
+    timed: Timed
+    timing: str
 
 
-def _ask(role: Role, material: Material, engine: Engine, options: DubOptions) -> _Asked:
+def _ask(role: Role, material: Material, engine: Engine, options: DubOptions, lips: LipPlanner) -> _Asked:
     try:
         engine.voice_key(role.voice)
         lengths = engine.lengths(role.text, role.voice, role.emotion, options.language)
+        start, end = seconds_to_samples(role.line.start), seconds_to_samples(role.line.end)
+        source, track = _mouth(role, material.mouths)
+        rate = role.rate or (options.min_rate, options.max_rate)
+        tokens, hook = (end - start) // SAMPLES_PER_TOKEN, material.inputs.plan
+        timed, timing = Timed(None), LIPS
+        if hook is not None:
+            timed, timing = Timed(hook(role, track, tokens)), getattr(hook, "name", "timing plan")
+        elif material.inputs.lips and source is not None:
+            timed = lips.plan(role, source, tokens, rate[1], _silence_before(role, material.roles))
     except EmottsError as error:
         raise type(error)(f"{role.line.place}: {error}") from None
-    start, end = seconds_to_samples(role.line.start), seconds_to_samples(role.line.end)
-    track = _mouth(role, material.mouths)
-    hook = material.inputs.plan
-    plan = hook(role, track, (end - start) // SAMPLES_PER_TOKEN) if hook is not None else None
-    rate = role.rate or (options.min_rate, options.max_rate)
-    fixed = plan.total if plan is not None else None
-    speaker = role.line.speaker
-    return _Asked(
-        role, Request(role.line.number, speaker, start, end, *lengths, rate=rate, fixed=fixed), track, plan
+    if timed.note:
+        material.warnings.append(f"{role.line.place}: {timed.note}")
+    fixed = timed.plan.total if timed.plan is not None else None
+    request = Request(role.line.number, role.line.speaker, start, end, *lengths, rate=rate, fixed=fixed)
+    return _Asked(role, request, track, timed, timing)
+
+
+def _silence_before(role: Role, roles: Sequence[Role]) -> float:
+    """Seconds before a line in which its speaker is silent."""
+    start = role.line.start
+    ends = (
+        other.line.end
+        for other in roles
+        if other.line.speaker == role.line.speaker and other is not role and other.line.start <= start
     )
+    return max(0.0, start - max(ends, default=0.0))
 
 
-def _mouth(role: Role, sources: Sequence[MouthSource]) -> MouthTrack | None:
+def _mouth(role: Role, sources: Sequence[MouthSource]) -> tuple[MouthSource | None, MouthTrack | None]:
     """The mouth of a line, by the first source that sees it; none for a line off screen."""
     if role.line.on_screen is False:
-        return None
-    tracks = (source.track(role.line.start, role.line.end) for source in sources)
-    return next((track for track in tracks if track is not None), None)
+        return None, None
+    for source in sources:
+        track = source.track(role.line.start, role.line.end)
+        if track is not None:
+            return source, track
+    return None, None
 
 
 def choose(only: str | Iterable[int] | None, lines: Sequence[PlannedLine]) -> set[int] | None:

@@ -33,6 +33,9 @@ class PlannedLine:
         timing: what the plan came from: "window", or the name given with the timing plan.
         mouth: name of the source that saw the mouth in this line, or empty.
         key: digest of everything that the speech depends on but the seed.
+        lead: tokens of the plan that lie before the placement's start.
+        onset: seconds from the window's start at which the lips begin to speak, where they timed the line.
+        closure: seconds of the first consonant there, whose closure may be silent.
     """
 
     role: Role
@@ -42,6 +45,9 @@ class PlannedLine:
     timing: str
     mouth: str
     key: str
+    lead: int = 0
+    onset: float = 0.0
+    closure: float = 0.0
 
     @property
     def number(self) -> int:
@@ -101,8 +107,13 @@ class DubbedLine:
 
     @property
     def onset_error(self) -> float:
-        """Seconds from the start of the window to the beginning of speech; negative is early."""
-        return self.start / SAMPLE_RATE + self.checks.onset - self.planned.role.line.start
+        """Seconds from where speech has to begin to where it does; negative is early.
+
+        That is the start of the window, or the moment at which the lips begin; a plosive is heard at its end.
+        """
+        begin = self.planned.role.line.start + self.planned.onset
+        error = self.start / SAMPLE_RATE + self.checks.onset - begin
+        return error if error < 0 else max(0.0, error - self.planned.closure)
 
     @property
     def end_error(self) -> float:

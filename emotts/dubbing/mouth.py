@@ -29,11 +29,14 @@ class MouthTrack:
         aperture: 0 closed to 1 as far as this mouth opens; float32, shape (frames,).
         visible: whether the source saw it; bool, shape (frames,).
         source: name of the source.
+        pictures: the mouth in grey, uint8, shape (frames, 16, 32) of `emotts.lips.features`; None where the
+            source has no picture. What the lip aligner reads.
     """
 
     aperture: np.ndarray = field(repr=False)
     visible: np.ndarray = field(repr=False)
     source: str
+    pictures: np.ndarray | None = field(default=None, repr=False)
 
 
 class MouthSource(Protocol):
