@@ -49,7 +49,7 @@ def mel_distance(a: np.ndarray, b: np.ndarray) -> float:
 def test_whole_segments_equal_offline_speech(tiny_tts: EmoTTS, options: dict) -> None:
     offline = tiny_tts.synthesize(LONG, seed=3, **options)
     chunks = list(tiny_tts.stream(LONG, seed=3, lookahead=None, **options))
-    assert len(chunks) == 3
+    assert len({chunk.text for chunk in chunks}) == 3 and len(chunks) <= 4
     audio = joined(chunks)
     assert audio.dtype == np.float32 and audio.shape == offline.audio.shape
     assert relative(audio, offline.audio) < TOLERANCE_EXACT

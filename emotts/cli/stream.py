@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import struct
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -15,15 +15,10 @@ import typer
 from emotts.errors import InputError, OutputError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from emotts.stream import Chunk
 
 STREAM_FORMATS = ("wav", "pcm")
 """Formats that need no end to begin: 16 bit, little-endian, mono; pcm has no header."""
-
-_UNKNOWN = 0xFFFFFFFF
-_BYTES = 2
 
 
 def check_stream_output(format: str | None, as_json: bool) -> str:
@@ -60,30 +55,6 @@ def read_pieces(stream: IO[bytes]) -> Iterator[str]:
         raise InputError("the text on standard input is not UTF-8") from None
 
 
-def wav_header(rate: int, samples: int | None) -> bytes:
-    """Header of a WAV file of 16 bit, mono (RIFF, Microsoft 1991).
-
-    Args:
-        rate: in Hz.
-        samples: in the file; None is not known, and written as 0xFFFFFFFF, which players read to the end.
-    """
-    size = _UNKNOWN if samples is None else min(_BYTES * samples, _UNKNOWN - 36)
-    riff = _UNKNOWN if samples is None else size + 36
-    form = struct.pack("<HHIIHH", 1, 1, rate, _BYTES * rate, _BYTES, 8 * _BYTES)
-    return (
-        struct.pack("<4sI4s4sI", b"RIFF", riff, b"WAVE", b"fmt ", len(form))
-        + form
-        + struct.pack("<4sI", b"data", size)
-    )
-
-
-def pcm(samples: np.ndarray) -> bytes:
-    """Samples (samples,) within ±1 as 16 bit, little-endian."""
-    import numpy as np
-
-    return (np.clip(samples, -1.0, 1.0) * 32767).round().astype("<i2").tobytes()
-
-
 def write_stream(chunks: Iterable[Chunk], output: IO[bytes], format: str) -> tuple[int, int]:
     """Writes each chunk as it comes.
 
@@ -99,6 +70,8 @@ def write_stream(chunks: Iterable[Chunk], output: IO[bytes], format: str) -> tup
         OutputError: it cannot be written to, unless its reader has gone.
         BrokenPipeError: its reader has gone.
     """
+    from emotts.audio.raw import pcm, wav_header
+
     samples = seed = 0
     try:
         for chunk in chunks:
@@ -139,8 +112,13 @@ def speak_to_stdout(
             yield chunk
 
     pieces = read_pieces(sys.stdin.buffer) if text is None else text
-    with closing(engine.stream(pieces, **asked)) as chunks:
-        samples, seed = write_stream(timed(chunks), sys.stdout.buffer, format)
+    try:
+        with closing(engine.stream(pieces, **asked)) as chunks:
+            samples, seed = write_stream(timed(chunks), sys.stdout.buffer, format)
+    except BrokenPipeError:
+        # A player that was closed is no error; what is left in the buffer must not become one at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
     if quiet:
         return
     seconds = samples / engine.sample_rate

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from emotts.audio.raw import pcm, wav_header
 from emotts.cli import main as cli
-from emotts.cli.stream import pcm, read_pieces, wav_header
+from emotts.cli.stream import read_pieces
 from emotts.errors import InputError
 
 TEXT = "The boy was there."
