@@ -88,7 +88,7 @@ class Server:
             raise _refusal(error, wish) from None
         finally:
             leaving.cancel()
-            if not live.speaking:
+            if not begun.done():
                 live.left = True
                 begun.cancel()
                 self.worker.abandon(job)

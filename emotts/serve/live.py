@@ -55,12 +55,11 @@ class LiveSpeech:
 
     Attributes:
         left: the client has gone; set it to stop the thread at the next chunk.
-        speaking: the first chunk is there.
     """
 
     def __init__(self, engine: Any, wish: Wish, voice: Any, metrics: Metrics) -> None:
         self.engine, self.wish, self.voice, self.metrics = engine, wish, voice, metrics
-        self.left = self.speaking = False
+        self.left = False
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Chunk | BaseException | None] = asyncio.Queue()
         self._first: Chunk | None = None
@@ -102,7 +101,7 @@ class LiveSpeech:
             raise item
         if item is None:
             raise RuntimeError("the stream is empty")
-        self._first, self.speaking = item, True
+        self._first = item
         headers = {"X-Emotts-Seed": str(item.seed)}
         if item.total is not None:
             headers["X-Emotts-Seconds"] = f"{item.total / item.sample_rate:.6f}"

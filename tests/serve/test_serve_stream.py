@@ -17,6 +17,7 @@ pytest.importorskip("fastapi")
 from fake_engine import RATE, FakeEngine
 from starlette.testclient import TestClient
 
+from emotts import EmoTTS
 from emotts.errors import InputError
 from emotts.serve.app import create_app
 from emotts.serve.settings import ServeSettings
@@ -169,3 +170,14 @@ def test_the_first_piece_comes_before_the_last_is_made(engine: StreamingEngine) 
     started = time.monotonic()
     assert asyncio.run(go()) == 1
     assert time.monotonic() - started < 15
+
+
+def test_the_model_streams_what_it_says_at_once(tiny_tts: EmoTTS) -> None:
+    with TestClient(create_app(tiny_tts, ServeSettings())) as client:
+        fields = {"model": "tiny", "input": "Nobody came. We waited.", "seed": 3, "emotion": "sad:0.5"}
+        answer = client.post("/v1/audio/speech", json=body(**fields))
+    offline = tiny_tts.synthesize(fields["input"], seed=3, emotion="sad:0.5")
+    assert answer.status_code == 200 and answer.headers["x-emotts-samples"] == str(len(offline.audio))
+    samples = np.frombuffer(answer.content, "<i2") / 32767
+    assert samples.shape == offline.audio.shape
+    assert np.square(samples - offline.audio).mean() < 0.1 * np.square(offline.audio).mean()
