@@ -132,7 +132,7 @@ def plan_script(
     """
     if row["plan"] is not None:
         return _check_plan(row["plan"], script)
-    natural = _natural_lengths(model, script, voice, delivery)
+    natural = natural_lengths(model, script, voice, delivery)
     symbols = [symbol for piece in script.pieces for symbol in piece.phonemes.symbols]
     fixed = script.fixed
     natural = [0.0 if index in fixed else length for index, length in enumerate(natural)]
@@ -155,7 +155,7 @@ def plan_script(
     return plans
 
 
-def _natural_lengths(model: Model, script: Script, voice: Voice, delivery: Delivery) -> list[float]:
+def natural_lengths(model: Model, script: Script, voice: Voice, delivery: Delivery) -> list[float]:
     """Predicted tokens of every phoneme of all pieces, at the rates that markup asks for."""
     natural: list[float] = []
     predictor = model.components["duration"]
@@ -166,6 +166,48 @@ def _natural_lengths(model: Model, script: Script, voice: Voice, delivery: Deliv
             durations[-1] = max(durations[-1], SENTENCE_PAUSE)
         natural += [length / rate for length, rate in zip(durations, piece.rates, strict=True)]
     return natural
+
+
+class PiecePlanner:
+    """Plans a text whose end is not known yet; at the natural rate just as `plan_script` plans all of it.
+
+    Args:
+        model: the networks.
+        voice: who says it.
+        speed: factor on the natural rate, or None; each part is then scaled for itself.
+    """
+
+    def __init__(self, model: Model, voice: Voice, speed: float | None = None) -> None:
+        self.model, self.voice, self.speed = model, voice, speed or 1.0
+        self._passed = 0.0
+
+    def plan(self, script: Script, delivery: Delivery, last: bool) -> list[tuple[int, ...]]:
+        """Tokens of each phoneme of each piece of the next part.
+
+        Args:
+            script: the part, without markup.
+            delivery: how it is said.
+            last: whether the text ends with it.
+        """
+        natural = natural_lengths(self.model, script, self.voice, delivery)
+        if last:
+            natural[-1] = max(natural[-1], 0.5)
+        elif script.pieces[-1].ends_sentence:
+            natural[-1] = max(natural[-1], SENTENCE_PAUSE)
+        symbols = [symbol for piece in script.pieces for symbol in piece.phonemes.symbols]
+        rate = self.speed * delivery.rate
+        if rate != 1.0:
+            kinds = [kind(symbol) for symbol in symbols]
+            total = max(len(script.pieces), round(sum(natural) / rate))
+            durations = scale_plan(natural, kinds, total).durations
+        else:
+            # The sum goes on from part to part, so that boundaries are rounded where the whole plan's are.
+            marks = list(accumulate(natural, initial=self._passed))
+            self._passed = marks[-1]
+            durations = tuple(int(after + 0.5) - int(before + 0.5) for before, after in pairwise(marks))
+        ends = [0, *accumulate(len(piece.phonemes.symbols) for piece in script.pieces)]
+        plans = [durations[start:end] for start, end in pairwise(ends)]
+        return [plan if sum(plan) else (*plan[:-1], 1) for plan in plans]
 
 
 def exact_samples(script: Script, plans: Sequence[tuple[int, ...]], row: Row) -> int:

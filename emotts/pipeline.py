@@ -139,23 +139,31 @@ def run_lm(
     model: Model, segments: Sequence[Segment], settings: GenerationConfig
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Codes (tokens,) and latents (tokens, dim) of each segment."""
-    inputs = LMInputs.build(
+    numbers = [segment.number for segment in segments]
+    seeds = [segment.seed for segment in segments]
+    result = model.components["lm"].generate(lm_inputs(segments), sampling_of(settings), seeds, numbers)
+    return [row.cpu() for row in result.codes], result.latents
+
+
+def lm_inputs(segments: Sequence[Segment]) -> LMInputs:
+    """What the language model reads."""
+    return LMInputs.build(
         [segment.phonemes.ids for segment in segments],
         [segment.durations for segment in segments],
         [segment.total for segment in segments],
         torch.stack([segment.voice.embedding for segment in segments]),
         _emotions(segments),
     )
-    sampling = SamplingConfig(
+
+
+def sampling_of(settings: GenerationConfig) -> SamplingConfig:
+    """How the language model draws."""
+    return SamplingConfig(
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
         repetition_penalty=settings.repetition_penalty,
     )
-    numbers = [segment.number for segment in segments]
-    seeds = [segment.seed for segment in segments]
-    result = model.components["lm"].generate(inputs, sampling, seeds, numbers)
-    return [row.cpu() for row in result.codes], result.latents
 
 
 def run_acoustic(

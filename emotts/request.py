@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emotts.emotion.calibration import MAX_ALPHA, MAX_BETA, SCHEDULES
@@ -67,6 +68,24 @@ def check_request(
         raise InputError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed}")
     for name, value in options.items():
         check_option(name, value)
+
+
+def check_stream(text: object, markup: bool = False, **asked: Any) -> None:
+    """Checks a request whose text may be an iterable of pieces; `asked` are arguments of `check_request`.
+
+    Raises:
+        InputError: the first thing that is wrong.
+    """
+    if isinstance(text, str):
+        check_request(text, **asked)
+        return
+    if not isinstance(text, Iterable) or isinstance(text, bytes | bytearray | Mapping):
+        kind = type(text).__name__
+        raise InputError(f"the text must be a string or an iterable of strings, not {kind}")
+    for name in ("duration", "tokens", "plan", "markup"):
+        if (markup or None) if name == "markup" else asked.get(name) is not None:
+            raise InputError(f"{name} needs the whole text: give it as one string, or leave {name} out")
+    check_request("a text", **asked)
 
 
 def check_emotion_source(

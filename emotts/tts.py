@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any, overload
@@ -19,9 +19,10 @@ from emotts.line import Delivery, Line, Row, exact_samples, plan_script
 from emotts.markup import Lexicon, check_markup
 from emotts.model import EMBEDDED, GenerationConfig, Model, find_model, load_model
 from emotts.pipeline import Clock, Progress, render
-from emotts.request import check_option, check_request, spread
-from emotts.script import make_script
+from emotts.request import check_option, check_request, check_stream, spread
+from emotts.script import Script, make_script
 from emotts.speech import Speech
+from emotts.stream import CHUNK_SECONDS, LOOKAHEAD_SECONDS, Chunk, Pacing, stream_line, stream_pieces
 from emotts.text.phonemize import Phonemes, Phonemizer
 from emotts.timing import TimingPlan
 from emotts.timing.scale import bounds
@@ -32,6 +33,7 @@ __all__ = ["EmoTTS", "Speech"]
 
 _SOURCES = ("emotion", "emotion_audio", "instruct", "emotion_from_text")
 _LENGTHS = ("duration", "tokens", "speed", "plan")
+_CHECKED = ("seed", *_SOURCES, *_LENGTHS)
 
 
 class EmoTTS:
@@ -191,7 +193,7 @@ class EmoTTS:
         settings = self._settings(options)
         for line, row in zip(texts, rows, strict=True):
             said = check_markup(line) if row["markup"] and isinstance(line, str) else line
-            check_request(said, **{name: row[name] for name in ("seed", *_SOURCES, *_LENGTHS)})
+            check_request(said, **{name: row[name] for name in _CHECKED})
         if not texts:
             return []
         clock = Clock()
@@ -199,11 +201,78 @@ class EmoTTS:
         # One draw for the whole list, so that its texts can pass the models together.
         drawn = secrets.randbelow(2**31)
         lines = [self._prepare(line, row, words, drawn, clock) for line, row in zip(texts, rows, strict=True)]
-        if "expert" in self.model.components:
-            classes = self.model.components["expert"].config.classes
-            check_wanted(options, [emotion for line in lines for emotion in line.emotions], classes)
+        self._check_wanted(options, [emotion for line in lines for emotion in line.emotions])
         speeches = self._render(lines, settings, clock, progress)
         return speeches[0] if single else speeches
+
+    def stream(
+        self,
+        text: str | Iterable[str],
+        voice: Any = None,
+        emotion: Any = None,
+        *,
+        emotion_audio: Any = None,
+        instruct: str | None = None,
+        emotion_from_text: bool = False,
+        duration: float | None = None,
+        tokens: int | None = None,
+        speed: float | None = None,
+        plan: TimingPlan | None = None,
+        seed: int | None = None,
+        language: str | None = None,
+        markup: bool = False,
+        lexicon: Lexicon | str | Path | None = None,
+        chunk: float = CHUNK_SECONDS,
+        lookahead: float | None = LOOKAHEAD_SECONDS,
+        **options: Any,
+    ) -> Iterator[Chunk]:
+        """Speaks a text in chunks, the first of them while the language model still runs.
+
+        The joined `Chunk.audio` is `synthesize` with the same seed: the same codes, timing and number of
+        samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the rounding of
+        sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples differ by
+        less than 0.2 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
+        would be louder than ±1 the two also differ in level: the whole of it is scaled offline, a stream
+        from there on.
+
+        Args:
+            text: a text, or the pieces of one as they come (from a language model, say), cut anywhere;
+                a sentence is spoken as soon as the first word after it shows that it is whole. What needs
+                the whole text (duration, tokens, plan, markup) is refused for pieces, and speed and
+                emotion_from_text are applied to each sentence by itself.
+            chunk: seconds of the first window of the decoder, at least 0.04. Short ones begin sooner and cost
+                more; each that follows is as long as all before it. The vocoder keeps 0.4 s of it back.
+            lookahead: seconds of speech that the decoder sees beyond a window; None waits for whole segments.
+
+        All other arguments are those of `synthesize`. Close the iterator to stop early.
+
+        Raises:
+            InputError, MarkupError, DataError, AudioError: as `synthesize`, at the call and before the first
+                chunk is asked for; what is wrong with a text in pieces is raised only on the way.
+        """
+        pacing, settings = Pacing.of(chunk, lookahead), self._settings(options)
+        row = {"voice": voice, "emotion": emotion, "emotion_audio": emotion_audio, "instruct": instruct}
+        row |= {"emotion_from_text": emotion_from_text, "duration": duration, "tokens": tokens}
+        row |= {"speed": speed, "plan": plan, "seed": seed, "language": language, "markup": markup}
+        said = check_markup(text) if markup and isinstance(text, str) else text
+        check_stream(said, markup, **{name: row[name] for name in _CHECKED})
+        words = Lexicon.load(lexicon) if isinstance(lexicon, str | Path) else lexicon
+        drawn = secrets.randbelow(2**31)
+        if isinstance(text, str):
+            line = self._prepare(text, row, words, drawn, Clock())
+            self._check_wanted(options, line.emotions)
+            return stream_line(self.model, line, settings, pacing)
+        phonemizer = _phonemizer(language or self.model.config.languages[0])
+        fixed = None if emotion_from_text else self._delivery("", row)
+        if fixed is not None:
+            self._check_wanted(options, [fixed.emotion])
+
+        def read(sentences: str) -> tuple[Script, Delivery]:
+            script = make_script(sentences, phonemizer, False, words)
+            return script, fixed or self._delivery(sentences, row)
+
+        own = drawn if seed is None else int(seed)
+        return stream_pieces(self.model, text, read, self.voice(voice), own, speed, settings, pacing)
 
     def lengths(
         self, text: str, voice: Any = None, emotion: Any = None, language: str | None = None
@@ -233,6 +302,10 @@ class EmoTTS:
         given = {name: value for name, value in options.items() if value is not None}
         check_guidance(given, "expert" in self.model.components, self.model.config.guidance)
         return self.model.config.generation.model_copy(update=given)
+
+    def _check_wanted(self, options: Mapping[str, Any], emotions: Sequence[Emotion]) -> None:
+        if "expert" in self.model.components:
+            check_wanted(options, emotions, self.model.components["expert"].config.classes)
 
     def _delivery(self, text: str, row: Row) -> Delivery:
         """How a text is to be said, from whichever source of emotion the request names."""

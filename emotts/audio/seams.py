@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_FADE_SAMPLES = 120
+FADE_SAMPLES = 120
 """5 ms at both sides of a seam between segments, which lies in a pause."""
 
 
@@ -18,12 +18,12 @@ def join_segments(audio: Sequence[Tensor], silences: Sequence[int] | None = None
         audio: the segments.
         silences: samples of silence before each and after the last.
     """
-    ramp = torch.linspace(0.0, 1.0, _FADE_SAMPLES)
+    ramp = torch.linspace(0.0, 1.0, FADE_SAMPLES)
     gaps = silences or [0] * (len(audio) + 1)
     parts = [torch.zeros(gaps[0])]
     for number, samples in enumerate(audio):
         samples = samples.clone()
-        size = min(_FADE_SAMPLES, len(samples))
+        size = min(FADE_SAMPLES, len(samples))
         if number > 0 or gaps[0]:
             samples[:size] *= ramp[:size]
         if number < len(audio) - 1 or gaps[-1]:

@@ -24,7 +24,9 @@ def synthesize(
     text_file: Annotated[
         str | None, typer.Option("--text-file", "-f", help="File to read the text from; - is standard input.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Audio file to write.")] = Path("out.wav"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Audio file to write; - streams to standard output.")
+    ] = Path("out.wav"),
     voice: Annotated[
         str | None, typer.Option(help="Named voice, a recording of one, or a .safetensors voice file.")
     ] = None,
@@ -73,7 +75,10 @@ def synthesize(
     model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     format: Annotated[
-        str | None, typer.Option(help="wav, flac, ogg or mp3; the output's extension tells it otherwise.")
+        str | None,
+        typer.Option(
+            help="wav, flac, ogg or mp3; the output's extension tells it otherwise. With -o -: wav or pcm."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a record of the result on stdout.")] = False,
@@ -83,8 +88,17 @@ def synthesize(
     from emotts.files import check_output
     from emotts.request import check_request
 
-    content = read_text(text, text_file)
-    check_output(output, force, format)
+    piped = str(output) == "-"
+    # What needs the whole text must wait for its end; anything else is spoken as it comes.
+    whole = markup or emotion_from_text or duration is not None or tokens is not None
+    live = piped and not whole and {text, text_file} == {"-", None}
+    content = "standard input" if live else read_text(text, text_file)
+    if piped:
+        from emotts.cli.stream import check_stream_output, speak_to_stdout
+
+        format = check_stream_output(format, as_json)
+    else:
+        check_output(output, force, format)
     options = {
         "emotion": emotion,
         "emotion_audio": emotion_audio,
@@ -105,6 +119,10 @@ def synthesize(
     words = load_lexicon(lexicon)
     check_voice(voice)
     check_emotion_audio(emotion_audio)
+    if piped:
+        asked = {"voice": voice, "language": language, "markup": markup, "lexicon": words, **options}
+        speak_to_stdout(None if live else content, str(format), model, device, quiet, asked)
+        return
     with progress_bar(quiet) as progress:
         from emotts.tts import EmoTTS
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -22,6 +20,7 @@ from emotts.errors import EmottsError
 from emotts.serve.errors import ApiError, error_response
 from emotts.serve.formats import FORMATS, encode
 from emotts.serve.limits import Limits
+from emotts.serve.live import LiveSpeech, can_stream, event
 from emotts.serve.metrics import Metrics
 from emotts.serve.settings import ServeSettings
 from emotts.serve.speech_request import SpeechRequest, Wish, parse_request
@@ -54,6 +53,8 @@ class Server:
     async def speech(self, request: Request) -> Response:
         """Answers POST /v1/audio/speech."""
         wish = parse_request(await request.body(), self.settings, (self.name, *self.settings.models))
+        if wish.stream and can_stream(self.engine, wish):
+            return await self.live(wish, request)
         job = Job(wish, self.voices.find(wish.voice))
         try:
             speech = await self.done(job, request)
@@ -71,6 +72,42 @@ class Server:
             return StreamingResponse(_chunks(content), media_type=FORMATS[wish.format], headers=headers)
         return Response(content, media_type=FORMATS[wish.format], headers=headers)
 
+    async def live(self, wish: Wish, request: Request) -> Response:
+        """Answers with audio that is sent while it is made."""
+        live = LiveSpeech(self.engine, wish, self.voices.find(wish.voice), self.metrics)
+        job = Job(call=live.run)
+        self.submit(job)
+        leaving = asyncio.ensure_future(_left(request))
+        begun = asyncio.ensure_future(live.begin())
+        try:
+            await asyncio.wait({begun, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not begun.done():
+                raise _Gone
+            headers = begun.result()
+        except EmottsError as error:
+            raise _refusal(error, wish) from None
+        finally:
+            leaving.cancel()
+            if not begun.done():
+                live.left = True
+                begun.cancel()
+                self.worker.abandon(job)
+        kind = "text/event-stream" if wish.events else FORMATS[wish.format]
+        content = live.content(lambda: self.worker.abandon(job))
+        return StreamingResponse(content, media_type=kind, headers=headers)
+
+    def submit(self, job: Job) -> Future[Any]:
+        """Queues a job.
+
+        Raises:
+            ApiError: 429, no place is free.
+        """
+        try:
+            return self.worker.submit(job)
+        except QueueFull as error:
+            headers = {"Retry-After": str(error.retry_after)}
+            raise ApiError(429, str(error), "queue_full", headers=headers) from None
+
     async def done(self, job: Job, request: Request) -> Any:
         """The outcome of a job; a client that leaves takes its job along.
 
@@ -78,12 +115,7 @@ class Server:
             ApiError: 429, no place is free.
             EmottsError: what is wrong with the request.
         """
-        try:
-            future: Future[Any] = self.worker.submit(job)
-        except QueueFull as error:
-            headers = {"Retry-After": str(error.retry_after)}
-            raise ApiError(429, str(error), "queue_full", headers=headers) from None
-        outcome = asyncio.ensure_future(asyncio.wrap_future(future))
+        outcome = asyncio.ensure_future(asyncio.wrap_future(self.submit(job)))
         leaving = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait({outcome, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -250,7 +282,5 @@ def _chunks(content: bytes) -> Iterator[bytes]:
 def _events(content: bytes) -> Iterator[bytes]:
     """Server-sent events as OpenAI sends them: deltas of audio in base64, then the end."""
     for chunk in _chunks(content):
-        event = {"type": "speech.audio.delta", "audio": base64.b64encode(chunk).decode()}
-        yield f"data: {json.dumps(event)}\n\n".encode()
-    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-    yield f"data: {json.dumps({'type': 'speech.audio.done', 'usage': usage})}\n\n".encode()
+        yield event(chunk)
+    yield event(None)
