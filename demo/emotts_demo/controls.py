@@ -117,6 +117,7 @@ def _voice(voices: dict[str, str], default: str | None) -> dict:
             label="A voice: 3 to 15 s of clean speech",
             sources=_SOUNDS,
             type="filepath",
+            buttons=[],
             visible=not voices,
             elem_id="recorded-voice",
         )
@@ -156,6 +157,7 @@ def _emotion() -> tuple[dict, dict]:
                 label="Somebody who speaks with the emotion",
                 sources=_SOUNDS,
                 type="filepath",
+                buttons=[],
                 elem_id="emotion-recording",
             )
         chart = gr.HTML(emotion_chart(Emotion(), wish.ALL_ZERO), elem_id="emotion-chart")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,12 @@ import numpy as np
 import emotts
 from emotts.dubbing.cast import EVERYONE
 from emotts.dubbing.lines import DubbedLine
+from emotts.dubbing.qc import edges
 from emotts.dubbing.report import line_faults
 from emotts.dubbing.script import load_script
 from emotts.emotion import Emotion
 from emotts.errors import InputError
-from emotts.speech import Speech
+from emotts.speech import Speech, Timed
 from emotts.timebase import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class LineState:
         faults: sentences about what is wrong with it.
         placed: start and end of the speech in seconds, once it is made.
         audio: as it goes into the track, once it is made; float32 at 24 kHz.
-        speech: what the model gave.
+        speech: what the model gave, cut and timed as it goes into the track.
     """
 
     number: int
@@ -106,6 +107,9 @@ class DubSession:
         self.folder, self.video = Path(folder), Path(video)
         self._tts = tts
         found = load_script(script)
+        named = {line.speaker for line in found.lines if line.speaker}
+        if named:  # "[Anna] ..." names a speaker only where one of that name is known
+            found = load_script(script, sorted(named))
         self.warnings = list(found.warnings)
         self.lines = [
             LineState(
@@ -296,10 +300,26 @@ class DubSession:
         state.faults = line_faults(line, options)
         state.status = DOUBTFUL if state.faults else DONE
         state.placed = (line.start / SAMPLE_RATE, line.end / SAMPLE_RATE)
-        state.audio, state.speech = line.audio, line.speech
+        state.audio, state.speech = line.audio, as_placed(line)
 
     def _note(self, warnings: Sequence[str]) -> None:
         """Keeps warnings about the video; those about cues stand in the words of the user's own script."""
         known = load_script(self.folder / "script.jsonl", list(self.cast)).warnings
         new = [text for text in warnings if text not in known and text not in self.warnings]
         self.warnings += [text.replace(f"{self.video.parent}/", "") for text in new]
+
+
+def as_placed(line: DubbedLine) -> Speech:
+    """The speech of a line with the sound and the times that it has in the track, where it is trimmed."""
+    raw, placed = edges(line.speech.audio), edges(line.audio)
+    lead = (raw[0] - line.stretch * placed[0]) / SAMPLE_RATE if raw and placed else 0.0
+    end = len(line.audio) / SAMPLE_RATE
+
+    def moved(timed: Sequence[Timed]) -> tuple[Timed, ...]:
+        at = [(name, *((time - lead) / line.stretch for time in times)) for name, *times in timed]
+        return tuple((name, min(max(a, 0.0), end), min(max(b, 0.0), end)) for name, a, b in at)
+
+    speech = line.speech
+    return replace(
+        speech, audio=line.audio, alignment=moved(speech.alignment), word_timings=moved(speech.word_timings)
+    )

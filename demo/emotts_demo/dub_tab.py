@@ -94,6 +94,7 @@ class DubTab:
                 choice = gr.Dropdown(
                     list(session.voices),
                     value=session.cast[speaker],
+                    interactive=True,
                     label="Everybody" if speaker == EVERYONE else speaker,
                     elem_id=f"cast-{index}",
                 )
@@ -142,8 +143,8 @@ class DubTab:
         settings = [self.session, self.rate, self.keep, self.bed]
         made = [self.status, self.overview, self.result, self.files]
         running = self.start.click(
-            self.dub, [*settings, self.chosen], made, show_progress_on=self.status, scroll_to_output=True,
-            **HEAVY,
+            self.dub, [*settings, self.chosen], [*made, *picked], show_progress_on=self.status,
+            scroll_to_output=True, **HEAVY,
         )  # fmt: skip
         edited = [self.chosen, self.line_text, self.line_emotion, self.line_seed]
         again = self.redo.click(
@@ -230,12 +231,13 @@ class DubTab:
         self, session: DubSession, number: int | None, progress: gr.Progress
     ) -> Iterator[tuple[Any, ...]]:
         for _ in session.dub(_teller(progress)):
-            yield counts(session), overview(session, number), gr.skip(), gr.skip()
+            yield (counts(session), overview(session, number), *[gr.skip()] * 7)
         yield (
             counts(session),
             overview(session, number),
             str(session.output),
             gr.update(value=session.files, visible=True),
+            *(_line_values(session, number) if number is not None else [gr.skip()] * 5),
         )
 
     @shown
@@ -278,11 +280,10 @@ class DubTab:
         old = state.speech.seed if state.speech is not None else None
         progress(0.0, desc=f"line {number}")
         session.speak(state.number, new_seed() if seed is None or seed == old else seed, _teller(progress))
-        line = _line_values(session, state.number)
-        yield (counts(session), overview(session, number), gr.skip(), gr.skip(), *line)
+        made = counts(session), overview(session, number), gr.skip(), gr.skip()
+        yield (*made, *_line_values(session, state.number))
         if session.output is not None:
-            for step in self._make(session, number, progress):
-                yield (*step, *[gr.skip()] * len(line))
+            yield from self._make(session, number, progress)
 
     @staticmethod
     def stopped(session: DubSession | None, number: int | None) -> tuple[str, str]:

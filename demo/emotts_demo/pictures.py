@@ -122,7 +122,7 @@ def _ruler(seconds: float) -> str:
         step = 0.5
     marks = "".join(
         f'<span style="left:{100 * index * step / seconds:.3f}%">{index * step:g}</span>'
-        for index in range(int(seconds / step) + 1)
+        for index in range(int(0.96 * seconds / step) + 1)
     )
     return f'<div class="em-ruler" aria-hidden="true">{marks}<b>s</b></div>'
 

@@ -52,8 +52,8 @@ class SpeechTab:
         with gr.Row(elem_classes="em-columns"):
             with gr.Column(min_width=330):
                 controls, extras = lay_out(self.tts.voices, config.default_voice, config.generation.steps)
-                speak = gr.Button("Speak", variant="primary", size="lg", elem_id="speak")
             with gr.Column(min_width=330, elem_id="result"):
+                speak = gr.Button("Speak", variant="primary", size="lg", elem_id="speak")
                 audio = player("Speech", "speech")
                 numbers = gr.HTML(_WAITING, elem_id="facts")
                 figure = gr.HTML(elem_id="figure", js_on_load=follow("speech"))

@@ -25,7 +25,7 @@ def overview(session: DubSession | None, chosen: int | None = None) -> str:
     if session is None:
         return ""
     warnings = "".join(f"<li>{escape(text)}</li>" for text in session.warnings)
-    noted = f'<details class="em-warnings"><summary>{len(session.warnings)} warnings</summary><ul>{warnings}'
+    noted = f'<details class="em-warnings"><summary>{_many(len(session.warnings))}</summary><ul>{warnings}'
     noted = f"{noted}</ul></details>" if warnings else ""
     rows = "".join(_row(line, line.number == chosen) for line in session.lines)
     return f'{_timeline(session, chosen)}<div class="em-lines">{rows}</div>{noted}'
@@ -102,3 +102,7 @@ def _name(speaker: str) -> str:
 
 def _short(seconds: int) -> str:
     return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def _many(count: int) -> str:
+    return f"{count} warning{'' if count == 1 else 's'}"
