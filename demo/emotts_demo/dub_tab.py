@@ -18,7 +18,7 @@ from emotts_demo.messages import shown
 from emotts_demo.pictures import speech_figure
 from emotts_demo.player import follow, playable, player
 from emotts_demo.speech_tab import HEAVY, LIGHT
-from emotts_demo.timeline import CHOOSE, counts, overview
+from emotts_demo.timeline import CHOOSE, counts, line_label, overview
 from emotts_demo.wish import new_seed
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class DubTab:
                 label="More voices: recordings of 3 to 15 s",
                 file_count="multiple",
                 file_types=["audio"],
-                height=110,
+                height=150,
                 elem_id="more-voices",
             )
         with gr.Accordion("More", open=False):
@@ -181,7 +181,7 @@ class DubTab:
         session = DubSession(self.tts, folder, video, script)
         session.add_voices(recordings or [])
         _close(before)
-        numbers = [(f"{line.number} · {line.text[:60]}", line.number) for line in session.lines]
+        numbers = [(line_label(line), line.number) for line in session.lines]
         first = session.lines[0].number
         return (
             session,

@@ -29,7 +29,7 @@ LIGHT: dict[str, Any] = {
 }
 """Of handlers that take milliseconds."""
 
-HEAVY: dict[str, Any] = {"concurrency_id": "model", "api_visibility": "private"}
+HEAVY: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
 """Of handlers that run the models: one at a time."""
 
 _PROGRESS = gr.Progress()

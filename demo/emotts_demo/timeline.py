@@ -96,6 +96,11 @@ def _row(line: LineState, chosen: bool) -> str:
     )
 
 
+def line_label(line: LineState) -> str:
+    """A line in a list of choices; its text may change, so it is not part of it."""
+    return f"{line.number} · {_name(line.speaker or EVERYONE)} · {clock(line.start)[3:]}"
+
+
 def _name(speaker: str) -> str:
     return "everybody" if speaker == EVERYONE else speaker
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +103,7 @@ def test_what_is_wrong_is_one_line_and_no_traceback(tiny_tts, changes, message) 
 
 
 def test_a_file_that_is_no_recording_is_named_without_its_folder(tiny_tts, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("emotts_demo.messages._TEMPORARY", __import__("re").compile(rf"{tmp_path}/"))
+    monkeypatch.setattr("emotts_demo.messages._TEMPORARY", re.compile(rf"{tmp_path}/"))
     (tmp_path / "noise.wav").write_bytes(b"nothing")
     row = values(tiny_tts, voice_from=RECORDING, recorded_voice=str(tmp_path / "noise.wav"))
     with pytest.raises(gr.Error, match=r"noise\.wav") as caught:
@@ -164,8 +167,11 @@ def test_pictures_escape_the_text_and_fit_the_sound(tiny_tts) -> None:
 def test_the_page_sends_nothing_home_and_bounds_its_queue(tiny_tts) -> None:
     page = build(tiny_tts)
     assert page.analytics_enabled is False
-    limits = {fn.concurrency_id: fn.concurrency_limit for fn in page.fns.values()}
-    assert limits["model"] in (1, "default") and None not in limits.values()
+    heavy = {"speak", "dub", "preview", "remake", "show_lengths", "load_example"}
+    by_name = {fn.name: fn for fn in page.fns.values()}
+    assert heavy <= set(by_name)
+    for name in heavy:
+        assert (by_name[name].concurrency_id, by_name[name].concurrency_limit) == ("model", 1)
     assert all(fn.api_visibility != "public" for fn in page.fns.values())
 
 
@@ -206,3 +212,20 @@ def test_uploads_of_several_formats_are_read(tiny_tts, tmp_path: Path, reference
         soundfile.write(tmp_path / name, samples, rate)
         row = values(tiny_tts, voice_from=RECORDING, recorded_voice=str(tmp_path / name))
         assert len(SpeechTab(tiny_tts).speak(*row, progress=told)[0][1])
+
+
+def test_the_command_of_the_guide_opens_the_page(tiny_model: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "demo.md").read_text(encoding="utf-8")
+    assert "\nemotts demo\n" in guide
+    command = [sys.executable, "-m", "emotts.cli.main", "demo", "--port", "0", "--model", str(tiny_model)]
+    paths = os.pathsep.join(path for path in sys.path if path)
+    environment = {**os.environ, "PYTHONPATH": paths}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        said = next(line for line in process.stderr if "the page is at" in line)
+        address = re.search(r"http://\S+?(?=/?;)", said)[0]
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            assert answer.status == 200 and b"emotts" in answer.read()
+    finally:
+        process.terminate()
+        process.wait(60)
