@@ -16,6 +16,7 @@ import typer
 from emotts import __version__
 from emotts.cli.batch import batch
 from emotts.cli.check import check
+from emotts.cli.demo import demo
 from emotts.cli.dub import dub
 from emotts.cli.emotion import emotion
 from emotts.cli.serve import serve
@@ -37,6 +38,7 @@ app.command()(synthesize)
 app.command()(dub)
 app.command()(batch)
 app.command()(serve)
+app.command()(demo)
 app.add_typer(voices_app, name="voices")
 app.command()(check)
 app.command()(emotion)
