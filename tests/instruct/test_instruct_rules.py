@@ -57,7 +57,10 @@ def test_barely_concealed_is_no_weak_emotion() -> None:
 
 def test_an_intensity_in_figures_is_taken_as_it_is() -> None:
     assert parse("angry at 80 %")[0].exact == 0.8
-    assert parse("angry, 3 out of 10")[1].exact == 0.3
+    (graded,) = parse("angry, 3 out of 10")
+    assert (graded.text, graded.exact) == ("angry", 0.3)
+    (weak,) = parse("angry, but only slightly")
+    assert weak.text == "angry" and weak.factor < 0.5
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ class MapperDirectory(StrictModel):
     Attributes:
         name: of the mapper.
         licence: of the weights.
-        floor: an intensity below this is zero; keeps instructions without emotion neutral.
+        floor: what the network says of a clause counts from here; keeps instructions without emotion
+            neutral.
         line_floor: the same for lines to be spoken.
         line_gain: factor on the intensities of lines, whose labels were votes and so are weak.
         network: size of the network.
@@ -41,7 +42,7 @@ class MapperDirectory(StrictModel):
 
     name: str = "instruct"
     licence: str
-    floor: float = Field(0.15, ge=0, lt=1)
+    floor: float = Field(0.2, ge=0, lt=1)
     line_floor: float = Field(0.2, ge=0, lt=1)
     line_gain: float = Field(1.3, gt=0)
     network: MapperConfig = MapperConfig()
@@ -118,7 +119,7 @@ class InstructionMapper:
         if line:
             return self._read_line(words)
         clauses, values = self._meanings(parse(words))
-        emotion = Emotion(tuple(_floor(value, self.config.floor) for value in compose(clauses, values)))
+        emotion = Emotion(tuple(_floor(value, _FAINTEST) for value in compose(clauses, values)))
         speed, energy = delivery_hints(clauses)
         own_speed, own_energy = derived_delivery(emotion)
         speed, energy = clamp_hints(speed * own_speed, energy + own_energy)
@@ -152,7 +153,8 @@ class InstructionMapper:
                 clause, value = replace(clause, negated=False), found[len(clauses) + index]
                 value = value if max(value) > 2 * _DENIABLE else [0.0] * len(EMOTIONS)
             read.append(clause)
-            values.append([_degree(clause, number) for number in value])
+            # The floor comes before the degree: what is left of "a hint of fear" is faint and yet meant.
+            values.append([_degree(clause, _floor(number, self.config.floor)) for number in value])
         named = [
             max(value) >= _DENIABLE and not clause.negated for clause, value in zip(read, values, strict=True)
         ]
@@ -165,6 +167,9 @@ class InstructionMapper:
         speed, energy = clamp_hints(*derived_delivery(emotion))
         return Direction(emotion, speed, energy, (Reading(text, emotion),))
 
+
+_FAINTEST = 0.05
+"""An intensity of the whole below this is zero."""
 
 _DENIABLE = 0.22
 """A clause that does not reach this in any emotion names none."""

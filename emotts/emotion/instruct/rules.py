@@ -150,7 +150,7 @@ def parse(text: str) -> list[Clause]:
     clauses: list[Clause] = []
     for link, piece in _join_links(pieces):
         clauses += _negations(piece, link, clauses)
-    degrees = [_degrees(clause) for clause in clauses]
+    degrees = _join_degrees([_degrees(clause) for clause in clauses])
     return [replace(clause, hidden=_is_hidden(clause)) for clause in degrees]
 
 
@@ -219,6 +219,25 @@ def _degrees(clause: Clause) -> Clause:
         exponent *= rules.stronger[match[0]]
     text = " ".join(patterns["stronger"].sub(" ", text).split())
     return replace(clause, text=text, factor=factor, exponent=min(exponent, 3.5), exact=exact)
+
+
+def _join_degrees(clauses: list[Clause]) -> list[Clause]:
+    """A clause of nothing but degree belongs to the one before it: "sad, 3 out of 10"."""
+    joined: list[Clause] = []
+    for clause in clauses:
+        bare = not set(clause.text.split()) - {"only", "just", "maybe", "at"}
+        graded = clause.exact is not None or clause.factor != 1.0 or clause.exponent != 1.0
+        if not (bare and graded):
+            joined.append(clause)
+        elif joined:
+            last = joined[-1]
+            joined[-1] = replace(
+                last,
+                factor=last.factor * clause.factor,
+                exponent=min(3.5, last.exponent * clause.exponent),
+                exact=last.exact if clause.exact is None else clause.exact,
+            )
+    return joined
 
 
 def weigh(clauses: Sequence[Clause], named: Sequence[bool]) -> list[Clause]:

@@ -67,7 +67,7 @@ class TrainConfig(StrictModel):
     drop_words: float = Field(0.3, ge=0, lt=1)
     untold: float = Field(0.25, ge=0, le=1)
     seed: int = 0
-    floor: float = 0.15
+    floor: float = 0.2
     line_floor: float = 0.2
     line_gain: float = 1.3
     network: MapperConfig = MapperConfig()
