@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.acoustic.emotion_guidance import make_guidance, target_mask
+from emotts.acoustic.guidance import Guidance
 from emotts.emotion import Emotion
+from emotts.emotion.calibration import GuidanceConfig, dose_of
 from emotts.errors import ModelError
 from emotts.model import GenerationConfig, Model
 from emotts.semantic.lm_inputs import LMInputs
@@ -114,15 +117,14 @@ def render(
 
 
 def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
-    """Indices of segments that pass the models together: of one seed, of like length, not too many."""
-    order = sorted(range(len(segments)), key=lambda index: (segments[index].seed, segments[index].total))
+    """Indices of segments that pass the models together: of like length, not too many."""
+    order = sorted(range(len(segments)), key=lambda index: segments[index].total)
     batches: list[list[int]] = []
     for index in order:
         segment = segments[index]
         current = batches[-1] if batches else []
         fits = (
             bool(current)
-            and segments[current[0]].seed == segment.seed
             and len(current) < _BATCH_SEGMENTS
             and (len(current) + 1) * segment.total <= _BATCH_TOKENS
         )
@@ -136,7 +138,7 @@ def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
 def run_lm(
     model: Model, segments: Sequence[Segment], settings: GenerationConfig
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Codes (tokens,) and latents (tokens, dim) of each segment; all have one seed."""
+    """Codes (tokens,) and latents (tokens, dim) of each segment."""
     inputs = LMInputs.build(
         [segment.phonemes.ids for segment in segments],
         [segment.durations for segment in segments],
@@ -151,7 +153,8 @@ def run_lm(
         repetition_penalty=settings.repetition_penalty,
     )
     numbers = [segment.number for segment in segments]
-    result = model.components["lm"].generate(inputs, sampling, segments[0].seed, numbers)
+    seeds = [segment.seed for segment in segments]
+    result = model.components["lm"].generate(inputs, sampling, seeds, numbers)
     return [row.cpu() for row in result.codes], result.latents
 
 
@@ -168,15 +171,35 @@ def run_acoustic(
         torch.stack([segment.voice.embedding for segment in segments]),
         _emotions(segments),
         latents=latents,
+        phonemes=[segment.phonemes.ids for segment in segments],
+        durations=[segment.durations for segment in segments],
         bandwidth=torch.tensor([float(segment.voice.bandwidth) for segment in segments]),
         prompt_mel=[_or_none(segment.voice.prompt_mel) for segment in segments],
         prompt_codes=[_or_none(segment.voice.prompt_codes) for segment in segments],
         steps=settings.steps,
         cfg=settings.cfg,
+        guidance=emotion_guidance(model, segments, settings),
         temperature=settings.noise,
         seeds=[stage_seed(segment, 1) for segment in segments],
     )
     return [row[:size] for row, size in zip(mel, frames.tolist(), strict=True)]
+
+
+def emotion_guidance(
+    model: Model, segments: Sequence[Segment], settings: GenerationConfig
+) -> Guidance | None:
+    """Guidance of a batch by the model's emotion expert; None without one, and where all are neutral."""
+    expert = model.components.get("expert")
+    if expert is None:
+        return None
+    config = model.config.guidance or GuidanceConfig()
+    if settings.guidance_schedule is not None:
+        config = config.model_copy(update={"schedule": settings.guidance_schedule})
+    classes = expert.config.classes
+    doses = [dose_of(config, s.emotion, classes, settings.alpha, settings.beta) for s in segments]
+    prompts = [len(segment.voice.prompt_codes) for segment in segments]
+    mask = target_mask(prompts, [segment.total for segment in segments])
+    return make_guidance(expert, classes, doses, mask, config)
 
 
 @torch.inference_mode()

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from hypothesis import settings
 from tiny import SAMPLE_RATE, build_tiny_model, speech_like
+
+# A busy machine is no fault of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

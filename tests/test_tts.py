@@ -15,7 +15,8 @@ from emotts.errors import AudioError, InputError
 from emotts.pipeline import STAGES
 from emotts.speech import Speech
 from emotts.text.phonemize import Phonemizer
-from emotts.tts import join_segments, pick_device
+from emotts.audio.seams import join_segments
+from emotts.device import pick_device
 
 TEXT = "The boy was there when the sun rose."
 LONG = " ".join(

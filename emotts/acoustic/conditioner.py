@@ -1,4 +1,4 @@
-"""Conditioner: tokens, latents, voice and emotion to frame-level states and a first guess of the mel."""
+"""Conditioner: all that is known of the speech to frame-level states and a first guess of the mel."""
 
 from __future__ import annotations
 
@@ -35,6 +35,45 @@ class UtteranceVector(nn.Module):
         return self.mix(voice + emotion + bandwidth)
 
 
+class PhonemeReader(nn.Module):
+    """Phonemes in their context, laid out in time by the timing plan.
+
+    A language model trained on hours of speech blurs the words in its tokens; what is said and when is
+    known, so the decoder reads it as well (EmoDubber's pronunciation enhancing, arXiv 2412.08988, section
+    3.3, with the plan in the place of the lips).
+    """
+
+    def __init__(self, config: AcousticConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.symbols = nn.Embedding(config.symbols, dim)
+        self.blocks = nn.ModuleList(
+            ConvNeXtBlock(dim, 5, config.expansion) for _ in range(config.phoneme_layers)
+        )
+        self.output = nn.Linear(dim, dim)
+        # Zero at first: a decoder that learned to speak without goes on from where it is.
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, phonemes: Tensor, index: Tensor) -> Tensor:
+        """States at the tokens.
+
+        Args:
+            phonemes: shape (batch, phonemes), 0 is padding.
+            index: shape (batch, tokens), position in `phonemes`, -1 where it is not known.
+
+        Returns:
+            shape (batch, tokens, dim); zero where the phoneme is not known.
+        """
+        mask = phonemes > 0
+        x = self.symbols(phonemes) * mask[..., None]
+        for block in self.blocks:
+            x = block(x, mask)
+        x = self.output(x)
+        places = index.clamp_min(0)[..., None].expand(-1, -1, x.shape[-1])
+        return x.gather(1, places) * (index >= 0)[..., None]
+
+
 class Conditioner(nn.Module):
     """ConvNeXt over tokens, upsampled to the patch rate.
 
@@ -50,6 +89,7 @@ class Conditioner(nn.Module):
         self.latent_norm = nn.LayerNorm(config.latent_dim, elementwise_affine=False)
         self.latents = nn.Linear(config.latent_dim, dim)
         self.no_latent = nn.Parameter(torch.zeros(dim))
+        self.phonemes = PhonemeReader(config) if config.symbols else None
         self.vector = UtteranceVector(config)
         self.token_blocks = self._blocks(config.conditioner_layers)
         self.upsample = nn.Linear(dim, dim * config.patches_per_token)
@@ -76,6 +116,8 @@ class Conditioner(nn.Module):
         known = (inputs.latent_mask & ~inputs.drop[:, None])[..., None]
         latents = torch.where(known, self.latents(self.latent_norm(inputs.latents)), self.no_latent)
         x = self.tokens(codes) + latents
+        if self.phonemes is not None:
+            x = x + self.phonemes(inputs.phonemes, inputs.phoneme_index.masked_fill(inputs.drop[:, None], -1))
         for block in self.token_blocks:
             x = block(x, mask, vector)
         per_token = self.config.patches_per_token

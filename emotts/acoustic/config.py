@@ -14,6 +14,9 @@ class AcousticConfig(StrictModel):
     Attributes:
         codebook_size: semantic tokens are 0 .. codebook_size - 1.
         latent_dim: width of the language model's latents.
+        symbols: phoneme symbols that a timing plan may place, ids 0 .. symbols - 1 with 0 for padding; none
+            makes a decoder that reads no phonemes.
+        phoneme_layers: ConvNeXt blocks over the phonemes.
         dim: channels of the conditioner and of the transformer.
         heads: attention heads.
         layers: transformer blocks of the estimator.
@@ -34,6 +37,8 @@ class AcousticConfig(StrictModel):
 
     codebook_size: int = Field(1000, ge=1)
     latent_dim: int = Field(256, ge=1)
+    symbols: int = Field(0, ge=0)
+    phoneme_layers: int = Field(2, ge=0)
     dim: int = Field(288, ge=2)
     heads: int = Field(4, ge=1)
     layers: int = Field(6, ge=1)

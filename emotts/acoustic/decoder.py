@@ -114,6 +114,8 @@ class AcousticDecoder(nn.Module):
         *,
         lengths: Sequence[int] | Tensor | None = None,
         latents: Tensor | Sequence[Tensor | None] | None = None,
+        phonemes: Sequence[Sequence[int] | None] | None = None,
+        durations: Sequence[Sequence[int] | None] | None = None,
         bandwidth: float | Tensor = FULL_BANDWIDTH,
         prompt_mel: Tensor | Sequence[Tensor | None] | None = None,
         prompt_codes: Tensor | Sequence[Tensor | None] | None = None,
@@ -146,8 +148,8 @@ class AcousticDecoder(nn.Module):
         if steps < 0 or temperature < 0 or not math.isfinite(cfg) or not math.isfinite(temperature):
             raise InputError("steps and temperature must be at least 0, and cfg and temperature finite")
         inputs = assemble(
-            self.config, codes, voice, emotion, lengths=lengths, latents=latents, bandwidth=bandwidth,
-            prompt_mel=prompt_mel, prompt_codes=prompt_codes,
+            self.config, codes, voice, emotion, lengths=lengths, latents=latents, phonemes=phonemes,
+            durations=durations, bandwidth=bandwidth, prompt_mel=prompt_mel, prompt_codes=prompt_codes,
         ).to(self.mel_mean.device)  # fmt: skip
         count = len(inputs.lengths)
         items = [seeds + row for row in range(count)] if isinstance(seeds, int) else list(seeds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,9 @@ class AcousticInputs:
         bandwidth: shape (batch,), Hz up to which the speech has energy.
         latents: shape (batch, tokens, latent_dim), of the language model.
         latent_mask: shape (batch, tokens), True where a latent is known.
+        phonemes: shape (batch, phonemes), symbols of what is said; 0 is padding.
+        phoneme_index: shape (batch, tokens), which of them the timing plan places at a token; -1 where that
+            is not known.
         prompt_mel: shape (batch, 4 * tokens, mel_bins), log-mel, read only on the prompt.
         prompt_lengths: shape (batch,), tokens of the prompt, 0 where there is none.
         drop: shape (batch,), True gives the item the null condition (all but prompt and bandwidth).
@@ -42,6 +46,8 @@ class AcousticInputs:
     bandwidth: Tensor
     latents: Tensor
     latent_mask: Tensor
+    phonemes: Tensor
+    phoneme_index: Tensor
     prompt_mel: Tensor
     prompt_lengths: Tensor
     drop: Tensor
@@ -74,7 +80,7 @@ class AcousticInputs:
         return replace(AcousticInputs(**twice), drop=drop)
 
 
-def _rows(value: Tensor | Sequence[Tensor | None] | None, count: int, name: str) -> list[Tensor | None]:
+def _rows(value: Any, count: int, name: str) -> list[Any]:
     if value is None:
         return [None] * count
     rows = list(value)
@@ -109,6 +115,24 @@ def _check_latents(latents: Tensor | None, tokens: int, config: AcousticConfig) 
     return latents[:tokens].float().cpu(), torch.ones(tokens, dtype=torch.bool)
 
 
+def _check_plan(
+    phonemes: Sequence[int] | None, durations: Sequence[int] | None, tokens: int, config: AcousticConfig
+) -> tuple[Tensor, Tensor]:
+    """Phonemes, and the one at each token."""
+    if phonemes is None or durations is None or not config.symbols:
+        return torch.zeros(1, dtype=torch.long), torch.full((tokens,), -1)
+    symbols = torch.as_tensor(phonemes, dtype=torch.long)
+    index = torch.arange(len(symbols)).repeat_interleave(torch.as_tensor(durations, dtype=torch.long))
+    if len(durations) != len(symbols) or len(index) != tokens:
+        raise InputError(
+            f"durations must give {tokens} tokens to {len(symbols)} phonemes, "
+            f"not {len(index)} to {len(durations)}"
+        )
+    if int(symbols.min()) < 0 or int(symbols.max()) >= config.symbols:
+        raise InputError(f"phonemes must be whole numbers from 0 to {config.symbols - 1}")
+    return symbols, index
+
+
 def _check_prompt(mel: Tensor | None, codes: Tensor | None, config: AcousticConfig) -> tuple[Tensor, Tensor]:
     if mel is None and codes is None:
         return torch.zeros(0, config.mel_bins), torch.zeros(0, dtype=torch.long)
@@ -129,6 +153,8 @@ def assemble(
     *,
     lengths: Sequence[int] | Tensor | None = None,
     latents: Tensor | Sequence[Tensor | None] | None = None,
+    phonemes: Sequence[Sequence[int] | None] | None = None,
+    durations: Sequence[Sequence[int] | None] | None = None,
     bandwidth: float | Tensor = FULL_BANDWIDTH,
     prompt_mel: Tensor | Sequence[Tensor | None] | None = None,
     prompt_codes: Tensor | Sequence[Tensor | None] | None = None,
@@ -142,6 +168,8 @@ def assemble(
         emotion: shape (batch, emotion_dim), or (emotion_dim,) for all items.
         lengths: tokens of each item where `codes` are padded; all of them when left out.
         latents: (tokens, latent_dim) for each item; an item without latents is None.
+        phonemes: symbol ids of each item; an item whose text is not known is None.
+        durations: the timing plan of each item: tokens of each of its phonemes.
         bandwidth: Hz, one number or shape (batch,).
         prompt_mel: log-mel (4 * prompt tokens, mel_bins) for each item; an item without is None.
         prompt_codes: (prompt tokens,) for each item.
@@ -161,7 +189,9 @@ def assemble(
     prompts = [_check_prompt(mel, head, config) for mel, head in zip(mels, heads, strict=True)]
     known = _rows(latents, len(rows), "latents")
     hidden = [_check_latents(item, size, config) for item, size in zip(known, sizes, strict=True)]
-    return _join(config, rows, prompts, hidden, voice.cpu(), emotion.cpu(), bandwidth)
+    spoken, plans = _rows(phonemes, len(rows), "phonemes"), _rows(durations, len(rows), "durations")
+    timed = [_check_plan(*pair, size, config) for *pair, size in zip(spoken, plans, sizes, strict=True)]
+    return _join(config, rows, prompts, hidden, timed, voice.cpu(), emotion.cpu(), bandwidth)
 
 
 def _join(
@@ -169,6 +199,7 @@ def _join(
     rows: list[Tensor],
     prompts: list[tuple[Tensor, Tensor]],
     hidden: list[tuple[Tensor, Tensor]],
+    timed: list[tuple[Tensor, Tensor]],
     voice: Tensor,
     emotion: Tensor,
     bandwidth: float | Tensor,
@@ -181,6 +212,9 @@ def _join(
     codes, lengths = pad_stack([torch.cat([p[1], row]) for p, row in zip(prompts, rows, strict=True)])
     latents, _ = pad_stack([torch.cat([h[0].new_zeros(len(p[1]), h[0].shape[1]), h[0]]) for p, h in pairs])
     latent_mask, _ = pad_stack([torch.cat([h[1].new_zeros(len(p[1])), h[1]]) for p, h in pairs])
+    index = torch.full(codes.shape, -1)
+    for row, ((_, prompt), (_, places)) in enumerate(zip(prompts, timed, strict=True)):
+        index[row, len(prompt) : len(prompt) + len(places)] = places
     prompt_mel = torch.zeros(count, codes.shape[1] * FRAMES_PER_TOKEN, config.mel_bins)
     for row, (mel, _) in enumerate(prompts):
         prompt_mel[row, : len(mel)] = mel
@@ -192,6 +226,8 @@ def _join(
         bandwidth=hertz,
         latents=latents,
         latent_mask=latent_mask,
+        phonemes=pad_stack([symbols for symbols, _ in timed])[0],
+        phoneme_index=index,
         prompt_mel=prompt_mel,
         prompt_lengths=torch.tensor([len(p[1]) for p in prompts]),
         drop=torch.zeros(count, dtype=torch.bool),

@@ -28,6 +28,8 @@ _VOICING_THRESHOLD = 0.45
 _OCTAVE_COST = 0.01
 _OCTAVE_JUMP_COST = 0.35
 _VOICED_UNVOICED_COST = 0.14
+_NEAR = 0.5  # octaves from the median in which a pitch costs nothing
+_FAR_COST = 0.3  # for each octave beyond
 
 
 def extract_f0(waveform: Tensor, frames: int | None = None) -> Tensor:
@@ -45,7 +47,21 @@ def extract_f0(waveform: Tensor, frames: int | None = None) -> Tensor:
     frames = -(-len(signal) // hop) if frames is None else frames
     windows = _frame(signal, frames, hop)
     frequency, strength = _candidates(windows, float(signal.abs().max()))
-    return _best_path(frequency, strength)
+    first = _best_path(frequency, strength)
+    return _best_path(frequency, strength - _far_cost(frequency, first))
+
+
+def _far_cost(frequency: Tensor, first: Tensor) -> Tensor:
+    """Cost of candidates far from the usual pitch of the first pass, shaped like `frequency`.
+
+    A second pass within the speaker's own range mends octave errors (De Looze and Hirst 2008). Here the
+    range is soft, since excited speech leaves it.
+    """
+    voiced = first[first > 0]
+    if not len(voiced):
+        return torch.zeros_like(frequency)
+    distance = torch.log2(frequency.clamp_min(1.0) / voiced.median()).abs()
+    return _FAR_COST * (distance - _NEAR).clamp_min(0.0) * (frequency > 0)
 
 
 def _frame(signal: Tensor, frames: int, hop: int) -> Tensor:

@@ -15,6 +15,7 @@ from emotts.cli.progress import progress_bar
 from emotts.errors import InputError
 
 if TYPE_CHECKING:
+    from emotts.markup import Lexicon
     from emotts.tts import Speech
 
 
@@ -34,6 +35,9 @@ def synthesize(
             show_default="neutral",
         ),
     ] = None,
+    emotion_audio: Annotated[
+        Path | None, typer.Option(help="Recording whose emotion is taken over, whoever speaks in it.")
+    ] = None,
     instruct: Annotated[
         str | None,
         typer.Option(help='Emotion in words, as to an actor: "choking back tears, barely audible".'),
@@ -47,8 +51,25 @@ def synthesize(
     seed: Annotated[int | None, typer.Option(help="Same seed, same speech; random when left out.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
     cfg: Annotated[float | None, typer.Option(help="Strength of classifier-free guidance.")] = None,
+    guidance_schedule: Annotated[
+        str | None,
+        typer.Option(help="Guidance by the emotion expert: derived, constant (as published) or none."),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the wanted emotion, 0 to 10, instead of its intensity's.")
+    ] = None,
+    beta: Annotated[
+        float | None,
+        typer.Option(help="Weight of the unwanted emotions, 0 to 5; a quarter of alpha if left out."),
+    ] = None,
     temperature: Annotated[float | None, typer.Option(help="Randomness of the delivery; 0 has none.")] = None,
     language: Annotated[str | None, typer.Option(help="Language code of the text, such as en-us.")] = None,
+    markup: Annotated[
+        bool, typer.Option("--markup", help="Read the markup in the text: docs/markup.md, or SSML.")
+    ] = False,
+    lexicon: Annotated[
+        Path | None, typer.Option(help="File of pronunciations: word, tab, IPA in each line.")
+    ] = None,
     model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     format: Annotated[
@@ -66,6 +87,7 @@ def synthesize(
     check_output(output, force, format)
     options = {
         "emotion": emotion,
+        "emotion_audio": emotion_audio,
         "instruct": instruct,
         "emotion_from_text": emotion_from_text,
         "duration": duration,
@@ -74,16 +96,29 @@ def synthesize(
         "seed": seed,
         "steps": steps,
         "cfg": cfg,
+        "guidance_schedule": guidance_schedule,
+        "alpha": alpha,
+        "beta": beta,
         "temperature": temperature,
     }
-    check_request(content, **options)
+    check_request(said_text(content, markup, language), **options)
+    words = load_lexicon(lexicon)
     check_voice(voice)
+    check_emotion_audio(emotion_audio)
     with progress_bar(quiet) as progress:
         from emotts.tts import EmoTTS
 
         engine = EmoTTS.from_pretrained(model, device)
         started = time.perf_counter()
-        speech = engine.synthesize(content, voice=voice, language=language, progress=progress, **options)
+        speech = engine.synthesize(
+            content,
+            voice=voice,
+            language=language,
+            markup=markup,
+            lexicon=words,
+            progress=progress,
+            **options,
+        )
         elapsed = time.perf_counter() - started
     speech.save(output, force=force, format=format)
     if speech.emotion.is_neutral and not quiet and (instruct is not None or emotion_from_text):
@@ -91,6 +126,24 @@ def synthesize(
 
         report_neutral(instruct or content, line=instruct is None)
     report(speech, output, elapsed, as_json, quiet)
+
+
+def said_text(text: str, markup: bool, language: str | None = None) -> str:
+    """The words of a text: without its markup, which is checked."""
+    if not markup:
+        return text
+    from emotts.markup import check_markup
+
+    return check_markup(text, language or "en-us")
+
+
+def load_lexicon(path: Path | None) -> Lexicon | None:
+    """The lexicon of a file, if one is given."""
+    if path is None:
+        return None
+    from emotts.markup import Lexicon
+
+    return Lexicon.load(path)
 
 
 def check_voice(voice: str | None) -> None:
@@ -106,6 +159,14 @@ def check_voice(voice: str | None) -> None:
     path = Path(voice)
     if (path.suffix or len(path.parts) > 1) and not path.exists():
         raise AudioError(f"voice file {path} does not exist")
+
+
+def check_emotion_audio(path: Path | None) -> None:
+    """Refuses a recording that is not there, before the model is loaded."""
+    from emotts.errors import AudioError
+
+    if path is not None and not path.is_file():
+        raise AudioError(f"emotion recording {path} does not exist")
 
 
 def read_text(text: str | None, text_file: str | None) -> str:

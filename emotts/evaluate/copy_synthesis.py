@@ -3,8 +3,8 @@
 | stage     | natural                                  | made                                |
 |-----------|------------------------------------------|-------------------------------------|
 | vocoder   | mel spectrogram                          | waveform                            |
-| tokens    | semantic tokens                          | mel, without the LM's latents       |
-| latents   | semantic tokens, latents read from them  | mel                                 |
+| tokens    | semantic tokens, durations               | mel, without the LM's latents       |
+| latents   | the same, and latents read from them     | mel                                 |
 | durations | duration of every phoneme                | tokens, mel                         |
 | full      | text                                     | everything                          |
 """

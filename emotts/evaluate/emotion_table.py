@@ -1,11 +1,17 @@
-"""Whether emotions move pitch, loudness and rate the way that they do in natural recordings."""
+"""Whether emotions move pitch, loudness and rate the way that they do in natural recordings.
+
+The rate is that of the words between the first and the last, found by forced alignment. How long a
+recording is louder than some threshold, as `measure_prosody` has it, says the opposite for anger: loud
+syllables put the weak ones under the threshold, and the words seem short although they are long.
+"""
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -13,9 +19,10 @@ import numpy as np
 
 from emotts.errors import AudioError, DataError
 from emotts.evaluate.lists import Sentence, find_all_audio
-from emotts.evaluate.prosody import PROSODY_RATE, Prosody, count_phonemes, measure_prosody
+from emotts.evaluate.prosody import PROSODY_RATE, Prosody, measure_prosody
 from emotts.evaluate.report import markdown_table, number
 from emotts.evaluate.scoring import voice_name
+from emotts.evaluate.word_timing import inner_seconds
 
 TABLE_EMOTIONS = ("angry", "happy", "sad", "afraid", "disgusted")
 """Emotions that CREMA-D has beside neutral."""
@@ -109,23 +116,22 @@ def readings_of_list(sentences: Sequence[Sentence], audio: Path | str) -> list[R
 
 
 def measure_readings(readings: Sequence[Reading], jobs: int = 1) -> list[Prosody | None]:
-    """Prosody of each recording; None where it is silent."""
-    texts = sorted({reading.text for reading in readings})
-    counts = {text: count_phonemes(text) for text in texts}
-    phonemes = [counts[reading.text] for reading in readings]
+    """Prosody of each recording, its rate in utterances a second; None where it is silent."""
     if jobs <= 1:
-        return [_measure(reading, count) for reading, count in zip(readings, phonemes, strict=True)]
+        return [_measure(reading) for reading in readings]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        return list(pool.map(_measure, readings, phonemes, chunksize=8))
+        return list(pool.map(_measure, readings, chunksize=8))
 
 
-def _measure(reading: Reading, phonemes: int) -> Prosody | None:
+def _measure(reading: Reading) -> Prosody | None:
     from emotts.audio.io import load_audio
 
     samples = load_audio(reading.path, PROSODY_RATE).numpy()
     end = None if reading.end is None else round(reading.end * PROSODY_RATE)
+    samples = samples[round(reading.start * PROSODY_RATE) : end]
     try:
-        return measure_prosody(samples[round(reading.start * PROSODY_RATE) : end], phonemes)
+        # Rates are compared for the same text only, so that any unit will do.
+        return replace(measure_prosody(samples), rate=1.0 / inner_seconds(samples, reading.text))
     except AudioError:  # CREMA-D has a silent recording
         return None
 
@@ -160,7 +166,9 @@ def movements(readings: Sequence[Reading], measured: Sequence[Prosody | None]) -
 
 
 def _difference(moved: Iterable[Prosody], neutral: Iterable[Prosody]) -> tuple[float, ...]:
-    there, here = (np.nanmean([_values(p) for p in group], axis=0) for group in (moved, neutral))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a measure that no recording of the group has
+        there, here = (np.nanmean([_values(p) for p in group], axis=0) for group in (moved, neutral))
     difference = there - here
     difference[3] = 100 * math.expm1(difference[3])
     return tuple(map(float, difference))

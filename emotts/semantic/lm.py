@@ -257,7 +257,7 @@ class SemanticLM(nn.Module):
         self,
         inputs: LMInputs,
         sampling: SamplingConfig | None = None,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         indices: Sequence[int] | None = None,
         fewest: int = 1,
         most: int | None = None,
@@ -270,7 +270,7 @@ class SemanticLM(nn.Module):
         Args:
             inputs: the batch; see `LMInputs.build`.
             sampling: the sampling rule; its defaults when left out.
-            seed: 0 or more; the same seed gives the same codes.
+            seed: 0 or more; the same seed gives the same codes. One for all items, or one for each.
             indices: number of each item in the whole request, for its random source, so that an item is the
                 same in whatever batch it is drawn; 0, 1, 2, ... when left out.
             fewest: least codes of an item of free length.

@@ -79,7 +79,7 @@ def decode(
     model: SemanticLM,
     inputs: LMInputs,
     sampling: SamplingConfig,
-    seed: int,
+    seed: int | Sequence[int],
     indices: Sequence[int] | None,
     bounds: tuple[int, int | None],
 ) -> Generation:
@@ -92,10 +92,13 @@ def decode(
     numbers = list(range(size)) if indices is None else list(indices)
     if len(numbers) != size:
         raise InputError(f"{len(numbers)} item indices for {size} texts; give one for each")
+    seeds = [seed] * size if isinstance(seed, int) else list(seed)
+    if len(seeds) != size:
+        raise InputError(f"{len(seeds)} seeds for {size} texts; give one for each, or one for all")
     totals = [int(n) if known else None for n, known in zip(inputs.totals, inputs.has_total, strict=True)]
     items = [
-        _Item(total, (fewest, most), item_generator(seed, number))
-        for total, number in zip(totals, numbers, strict=True)
+        _Item(total, (fewest, most), item_generator(own, number))
+        for total, own, number in zip(totals, seeds, numbers, strict=True)
     ]
     with torch.inference_mode():
         states = _loop(model, inputs, items, sampling)

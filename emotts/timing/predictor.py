@@ -30,6 +30,11 @@ LONGEST = 50.0
 TOTAL_WEIGHT = 0.1
 """Weight of the loss on the utterance's length."""
 
+ACTED_EDGE = 3
+"""Symbols next to the pauses at both ends of acted speech whose durations are not trusted."""
+
+_KINDS = ("vowel", "consonant", "pause")
+
 SPEEDS = (0.25, 4.0)
 """Speeds that can be asked for."""
 
@@ -57,14 +62,21 @@ class DurationPredictorConfig(StrictModel):
 
 
 class DurationPredictor(nn.Module):
-    """Predicts log(1 + tokens) of each phoneme with convolutions that voice and emotion modulate."""
+    """Predicts log(1 + tokens) of each phoneme with convolutions that the voice modulates.
+
+    Emotion changes the tempo alone: one rate for vowels, one for consonants and one for pauses. Emotional
+    recordings have few texts and none of the named voices, and what is learned from them must hold for all.
+    """
 
     def __init__(self, config: DurationPredictorConfig) -> None:
         super().__init__()
         self.config = config
         self.embedding = nn.Embedding(config.symbols, config.dim, padding_idx=0)
         self.voice = nn.Linear(config.voice_dim, config.dim)
-        self.emotion = nn.Linear(config.emotion_dim, config.dim)
+        self.tempo = nn.Linear(config.emotion_dim, len(_KINDS), bias=False)
+        nn.init.zeros_(self.tempo.weight)
+        kinds = torch.tensor([_KINDS.index(kind(symbol)) for symbol in SYMBOLS[: config.symbols]])
+        self.register_buffer("kinds", kinds, persistent=False)
         self.blocks = nn.ModuleList(
             ConvNeXtBlock(config.dim, config.kernel_size, condition_dim=config.dim)
             for _ in range(config.layers)
@@ -86,14 +98,24 @@ class DurationPredictor(nn.Module):
             shape (batch, phonemes), log(1 + tokens); zero on padding.
         """
         voice = nn.functional.normalize(voice, dim=-1) * self.config.voice_dim**0.5
-        condition = nn.functional.silu(self.voice(voice) + self.emotion(emotion))
+        condition = nn.functional.silu(self.voice(voice))
         h = self.dropout(self.embedding(ids))
         for block in self.blocks:
             h = block(h, mask, condition)
         predicted = self.output(self.dropout(self.norm(h)))[..., 0]
+        tempo = self.tempo(emotion).gather(1, self.kinds[ids])
+        # log(1 + r d) = log(1 + d) + d / (1 + d) log r + ...
+        predicted = predicted + tempo * (1 - torch.exp(-predicted.clamp_min(0.0)))
         return predicted * mask.to(predicted.dtype)
 
-    def loss(self, predicted: Tensor, durations: Tensor, ids: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    def loss(
+        self,
+        predicted: Tensor,
+        durations: Tensor,
+        ids: Tensor,
+        mask: Tensor,
+        acted: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Huber loss on log(1 + tokens), and a little on the log of each utterance's length.
 
         Args:
@@ -101,11 +123,12 @@ class DurationPredictor(nn.Module):
             durations: shape (batch, phonemes), tokens.
             ids: shape (batch, phonemes).
             mask: shape (batch, phonemes).
+            acted: shape (batch,), True where the emotion is acted; see `inner_mask`.
 
         Returns:
             scalars "loss", "phoneme" and "total".
         """
-        inner = inner_mask(ids, mask)
+        inner = inner_mask(ids, mask, acted)
         target = durations.to(predicted.dtype)
         error = nn.functional.huber_loss(predicted, target.log1p(), reduction="none", delta=0.5)
         phoneme = masked_mean(error, inner)
@@ -175,12 +198,17 @@ class DurationPredictor(nn.Module):
         return scale_plan(natural, [kind(symbol) for symbol in decode(ids)], total)
 
 
-def inner_mask(ids: Tensor, mask: Tensor) -> Tensor:
+def inner_mask(ids: Tensor, mask: Tensor, acted: Tensor | None = None) -> Tensor:
     """Content without the pauses at both ends, whose length in a recording is arbitrary.
+
+    Where loud speech ends, its echo goes on, and where quiet speech ends, the ear gives up early: next to
+    those pauses the alignment of acted speech tells how loud it is and not how fast, so that the phonemes
+    there are left out too.
 
     Args:
         ids: shape (batch, phonemes).
         mask: shape (batch, phonemes).
+        acted: shape (batch,), True leaves out `ACTED_EDGE` symbols more at both ends.
 
     Returns:
         shape (batch, phonemes), bool.
@@ -188,7 +216,12 @@ def inner_mask(ids: Tensor, mask: Tensor) -> Tensor:
     pauses = torch.tensor([kind(symbol) == "pause" for symbol in SYMBOLS], device=ids.device)
     first = mask & ~nn.functional.pad(mask, (1, 0))[:, :-1]
     last = mask & ~nn.functional.pad(mask, (0, 1))[:, 1:]
-    return mask & ~((first | last) & pauses[ids])
+    inner = mask & ~((first | last) & pauses[ids])
+    if acted is None:
+        return inner
+    place = mask.long().cumsum(1)
+    edge = (place <= 1 + ACTED_EDGE) | (place > mask.sum(1, keepdim=True) - 1 - ACTED_EDGE)
+    return inner & ~(edge & acted[:, None])
 
 
 def to_tokens(predicted: Tensor) -> Tensor:

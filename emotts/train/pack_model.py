@@ -7,7 +7,7 @@ from torch import Tensor
 
 from emotts.data.shards import Corpus, Utterance
 from emotts.errors import DataError, ModelError
-from emotts.model import COMPONENTS, ModelConfig, save_model
+from emotts.model import COMPONENTS, OPTIONAL_COMPONENTS, ModelConfig, save_model
 from emotts.text.symbols import decode, kind
 from emotts.timebase import FRAMES_PER_TOKEN, TOKEN_RATE
 from emotts.train.recipe import MODULES, RecipeConfig, Run
@@ -21,7 +21,7 @@ _NEUTRAL = 0.5
 
 
 def pack_model(run: Run) -> str:
-    """Stage 13: writes the model directory from the trained parts.
+    """Stage `pack`: writes the model directory from the trained parts.
 
     Raises:
         DataError: a part is not trained, or a named voice has no training utterance.
@@ -29,7 +29,10 @@ def pack_model(run: Run) -> str:
     """
     settings = run.recipe.pack
     parts = {component: part for part, component in MODULES.items()}
-    components = {name: load_part(parts[name], run) for name in COMPONENTS}
+    extra = [
+        name for name in OPTIONAL_COMPONENTS if (run.part(parts[name]) / f"{name}.safetensors").is_file()
+    ]
+    components = {name: load_part(parts[name], run) for name in (*COMPONENTS, *extra)}
     config = ModelConfig(
         name=settings.name,
         description=settings.description,
@@ -37,6 +40,7 @@ def pack_model(run: Run) -> str:
         languages=settings.languages,
         default_voice=settings.default_voice or next(iter(settings.voices), ""),
         generation=settings.generation,
+        guidance=run.recipe.calibrate.guidance if "expert" in components else None,
         components={name: module.config.model_dump(mode="json") for name, module in components.items()},
     )
     corpus = open_corpus(run, ("embeddings", "codes", "alignments"), "train")

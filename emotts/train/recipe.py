@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from emotts.config import StrictModel
+from emotts.emotion.calibration import MAX_ALPHA, GuidanceConfig
 from emotts.errors import InputError
 from emotts.model import GenerationConfig
 from emotts.train.config import TrainConfig
@@ -23,6 +25,12 @@ TASKS: dict[str, tuple[str, str, str]] = {
     "lm": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
     "acoustic": ("emotts.train.tasks.acoustic", "AcousticTask", "AcousticTaskConfig"),
     "vocoder": ("emotts.train.tasks.vocoder", "VocoderTask", "VocoderTaskConfig"),
+    "emotion_encoder": (
+        "emotts.train.tasks.emotion_encoder",
+        "EmotionEncoderTask",
+        "EmotionEncoderTaskConfig",
+    ),
+    "expert": ("emotts.train.tasks.expert", "ExpertTask", "ExpertTaskConfig"),
 }
 """Part -> module, task and configuration of the task."""
 
@@ -33,6 +41,8 @@ MODULES = {
     "lm": "lm",
     "acoustic": "acoustic",
     "vocoder": "vocoder",
+    "emotion_encoder": "emotion_encoder",
+    "expert": "expert",
 }
 """Part -> component of the model directory that its training gives."""
 
@@ -132,6 +142,44 @@ class PackConfig(StrictModel):
         return self
 
 
+class CalibrateConfig(StrictModel):
+    """What the intensities of guided emotions are calibrated on.
+
+    Attributes:
+        sentences: dev sentences that are spoken for each point.
+        voices: named voices that speak them; the first ones of `pack.voices`.
+        intensities: that are measured; the table holds these and 0.
+        alphas: weights that are measured at each intensity, 0 among them.
+        worst_cost: nats a phone that the tokenizer's recogniser may lose against no guidance; larger
+            weights are not used.
+        response: "module:function" that is called with the training `Corpus` and gives a
+            `emotts.train.calibrate.Response`. It must not know the expert that guides.
+        seed: of the synthesis.
+        guidance: schedule and limits of the guidance, without its table.
+    """
+
+    sentences: int = Field(4, ge=1)
+    voices: int = Field(2, ge=1)
+    intensities: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
+    worst_cost: float = Field(0.2, ge=0)
+    response: str = "emotts.evaluate.prosody_response:fit_prosody_response"
+    seed: int = Field(0, ge=0)
+    guidance: GuidanceConfig = GuidanceConfig()
+
+    @model_validator(mode="after")
+    def _rising(self) -> CalibrateConfig:
+        marks = self.intensities
+        if not marks or marks[-1] != 1 or marks[0] <= 0 or any(a >= b for a, b in pairwise(marks)):
+            raise ValueError("intensities must rise from above 0 to 1")
+        weights = self.alphas
+        if len(weights) < 2 or weights[0] != 0 or any(a >= b for a, b in pairwise(weights)):
+            raise ValueError("alphas must rise from 0")
+        if weights[-1] > MAX_ALPHA:
+            raise ValueError(f"alphas must be at most {MAX_ALPHA:g}")
+        return self
+
+
 class DecodeConfig(StrictModel):
     """What is synthesised and scored.
 
@@ -171,7 +219,10 @@ class RecipeConfig(StrictModel):
     lm: PartConfig = PartConfig()
     acoustic: PartConfig = PartConfig()
     vocoder: PartConfig = PartConfig()
+    emotion_encoder: PartConfig = PartConfig()
+    expert: PartConfig = PartConfig()
     pack: PackConfig = PackConfig()
+    calibrate: CalibrateConfig = CalibrateConfig()
     decode: DecodeConfig = DecodeConfig()
 
     @model_validator(mode="after")
@@ -206,7 +257,7 @@ class RecipeConfig(StrictModel):
         """Sizes that a part must share with others."""
         from emotts.text.symbols import BASE_PHONES, SYMBOLS
 
-        if part in ("voice", "vocoder"):
+        if part in ("voice", "vocoder", "emotion_encoder", "expert"):
             return {}
         voice_dim = self.task_config("voice").model.dim
         if part == "tokenizer":
@@ -217,7 +268,12 @@ class RecipeConfig(StrictModel):
         if part == "lm":
             return {"symbols": len(SYMBOLS), "codebook_size": codebook_size, "voice_dim": voice_dim}
         latent_dim = self.task_config("lm").model.dim
-        return {"codebook_size": codebook_size, "latent_dim": latent_dim, "voice_dim": voice_dim}
+        return {
+            "symbols": len(SYMBOLS),
+            "codebook_size": codebook_size,
+            "latent_dim": latent_dim,
+            "voice_dim": voice_dim,
+        }
 
     def with_sources(
         self, paths: Mapping[str, Path] | None = None, data: Mapping[str, Path] | None = None

@@ -17,7 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from safetensors import safe_open
+from torch import Tensor, nn
 
 from emotts.data.shards import Corpus
 from emotts.errors import DataError, EmottsError, InputError
@@ -84,6 +85,22 @@ def train(part: str, run: Run) -> str:
     return f"{result.step} steps; dev {figures}"
 
 
+def train_emotion_encoder(run: Run) -> str:
+    """Trains the emotion encoder and calibrates its intensities; does nothing without emotional corpora."""
+    from emotts.train.tasks.emotion_encoder import emotional_items
+    from emotts.train.weights import save_modules
+
+    part = "emotion_encoder"
+    if not emotional_items(open_corpus(run, split="train")):
+        return "left out: no corpus has emotions"
+    summary = train(part, run)
+    if int(os.environ.get("RANK", 0)) == 0:
+        encoder = load_part(part, run)
+        encoder.low, encoder.high = build_task(part, run).calibration(encoder)
+        save_modules(nn.ModuleDict({MODULES[part]: encoder}), run.part(part))
+    return summary
+
+
 def build_task(part: str, run: Run) -> Any:
     """The task of a part over the packed data, as the recipe configures it."""
     module_name, task_name, _ = TASKS[part]
@@ -97,7 +114,18 @@ def build_task(part: str, run: Run) -> Any:
     kind = AlignedCorpus if part == "acoustic" else Corpus
     corpora = [open_corpus(run, needed, split, kind) for split in ("train", "dev")]
     models = [load_part("lm", run)] if part == "acoustic" else []
+    if part == "expert":
+        models = [_decoder_statistics(run)]
     return task_class(run.recipe.task_config(part), *corpora, *models)
+
+
+def _decoder_statistics(run: Run) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the mel bands that the trained decoder normalises with."""
+    path = run.part("acoustic") / "acoustic.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: run stage {_number('acoustic')} (acoustic) first")
+    with safe_open(path, "pt") as file:
+        return file.get_tensor("mel_mean"), file.get_tensor("mel_std")
 
 
 def open_corpus(
@@ -197,6 +225,18 @@ def _pack(run: Run) -> str:
     return pack_model(run)
 
 
+def _expert(run: Run) -> str:
+    from emotts.train.expert_stages import train_expert
+
+    return train_expert(run)
+
+
+def _calibrate(run: Run) -> str:
+    from emotts.train.expert_stages import calibrate
+
+    return calibrate(run)
+
+
 def _decode(run: Run) -> str:
     from emotts.train.decode import decode
 
@@ -224,8 +264,11 @@ STAGES: tuple[Stage, ...] = (
     Stage("lm", partial(train, "lm"), ("tokens", "align"), ("lm",), training=True),
     Stage("acoustic", partial(train, "acoustic"), ("lm",), ("acoustic",), training=True),
     Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
-    Stage("pack", _pack, ("duration", "acoustic", "vocoder"), ("pack",)),
-    Stage("decode", _decode, ("pack",), ("decode",)),
+    Stage("emotion_encoder", train_emotion_encoder, ("shards",), ("emotion_encoder",), training=True),
+    Stage("expert", _expert, ("acoustic",), ("expert",), training=True),
+    Stage("pack", _pack, ("duration", "acoustic", "vocoder", "emotion_encoder", "expert"), ("pack",)),
+    Stage("calibrate", _calibrate, ("pack",), ("calibrate",)),
+    Stage("decode", _decode, ("calibrate",), ("decode",)),
     Stage("score", _score, ("decode",), ("decode",)),
 )
 

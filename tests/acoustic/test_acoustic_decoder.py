@@ -10,7 +10,7 @@ from emotts.errors import InputError
 
 CONFIG = AcousticConfig(
     codebook_size=20, latent_dim=6, dim=16, heads=2, layers=2, conditioner_layers=1, upsampled_layers=1,
-    expansion=2, condition_dim=8, voice_dim=5, emotion_dim=8, mel_bins=10,
+    expansion=2, condition_dim=8, voice_dim=5, emotion_dim=8, mel_bins=10, symbols=9, phoneme_layers=1,
 )  # fmt: skip
 
 
@@ -30,6 +30,8 @@ def request(sizes, seed=1, prompts=None):
         "codes": [torch.randint(20, (n,), generator=g) for n in sizes],
         "voice": torch.randn(len(sizes), 5, generator=g),
         "emotion": torch.rand(len(sizes), 8, generator=g),
+        "phonemes": [[1, 2, 3] if n % 4 else None for n in sizes],
+        "durations": [[2, 0, n - 2] if n % 4 else None for n in sizes],
         "latents": [torch.randn(n, 6, generator=g) if n % 2 else None for n in sizes],
         "prompt_mel": [torch.randn(4 * p, 10, generator=g) - 4 if p else None for p in prompts],
         "prompt_codes": [torch.randint(20, (p,), generator=g) if p else None for p in prompts],
@@ -162,6 +164,8 @@ def test_losses_ignore_padding_and_score_only_what_is_not_given():
         codes=pad(inputs.codes, 9),
         latents=pad(inputs.latents, 9),
         latent_mask=pad(inputs.latent_mask, 9),
+        phonemes=torch.nn.functional.pad(inputs.phonemes, (0, 2)),
+        phoneme_index=pad(inputs.phoneme_index, 9).clamp(max=2),
         prompt_mel=pad(inputs.prompt_mel, 36),
     )
     again = decoder.losses(padded, pad(mel, 36), t, pad(noise, 36))
@@ -170,6 +174,32 @@ def test_losses_ignore_padding_and_score_only_what_is_not_given():
     condition, _ = decoder.condition(replace(inputs, prompt_mel=mel))
     torch.testing.assert_close(condition.prompt[:, :8], decoder.normalize(mel)[:, :8])
     assert not condition.prompt[:, 8:].any()
+
+
+def test_phonemes_are_heard_where_the_plan_puts_them():
+    decoder, batch = build(), request([9])
+    mel, _ = decoder.decode(**batch, steps=0)
+    # The first phoneme's 2 tokens reach as far as the convolutions see, which is the whole item; the change
+    # must be largest where it lies.
+    other, _ = decoder.decode(**batch | {"phonemes": [[4, 2, 3]]}, steps=0)
+    change = (mel - other).abs().mean((0, 2)).view(9, 4).mean(1)
+    assert change[:2].mean() > change[5:].mean() > 0
+
+
+def test_a_plan_of_another_length_is_refused():
+    decoder, batch = build(), request([9])
+    with pytest.raises(InputError, match="durations must give 9 tokens to 3 phonemes, not 8 to 3"):
+        decoder.decode(**batch | {"durations": [[2, 0, 6]]})
+    with pytest.raises(InputError, match="phonemes must be whole numbers from 0 to 8"):
+        decoder.decode(**batch | {"phonemes": [[2, 9, 6]]})
+
+
+def test_a_fresh_reader_of_phonemes_changes_nothing():
+    torch.manual_seed(0)
+    decoder, batch = AcousticDecoder(CONFIG).eval(), request([9])
+    mel, _ = decoder.decode(**batch, steps=2)
+    other, _ = decoder.decode(**batch | {"phonemes": [[4, 5, 6]]}, steps=2)
+    torch.testing.assert_close(mel, other)
 
 
 def test_untrained_estimator_is_the_best_linear_guess():

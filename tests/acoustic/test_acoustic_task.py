@@ -65,7 +65,7 @@ def make(language_model=None, **options):
 
 
 def test_excerpts_cut_codes_latents_and_mel_alike():
-    task = make(FakeLM(), drop_latents=0, prompt=0)
+    task = make(FakeLM(), drop_latents=0, prompt=0, corrupt_codes=0)
     batch = task.collate([0, 3], torch.Generator().manual_seed(5))
     assert task.lengths() == [10, 12, 12, 12] and batch["lengths"].tolist() == [10, 12]
     start = int(batch["mel"][1, 0, 0])
@@ -76,6 +76,32 @@ def test_excerpts_cut_codes_latents_and_mel_alike():
     assert torch.equal(batch["latents"][1, :, 0], places.float())
     assert batch["latent_mask"].sum(1).tolist() == [10, 12]
     assert batch["weight"].tolist() == [88]
+
+
+def test_phonemes_follow_the_plan_of_the_excerpt():
+    task = make(prompt=0, drop_phonemes=0)
+    task.train.utterances[3].durations = [4, 0, 21]
+    batch = task.collate([3, 0], torch.Generator().manual_seed(5))
+    start = int(batch["mel"][0, 0, 0])
+    wanted = torch.tensor([0] * 4 + [2] * 21)[start : start + 12]
+    assert batch["phonemes"][0].tolist() == [1, 2, 3]
+    assert torch.equal(batch["phoneme_index"][0], wanted)
+    assert (batch["phoneme_index"][1] == -1).all()  # an utterance that was not aligned
+
+
+def test_prompts_hide_phonemes_and_keep_their_codes():
+    task = make(FakeLM(), prompt=1.0, drop_phonemes=0, drop_prompt_latents=1.0, corrupt_codes=1.0)
+    for utterance in task.train.utterances:
+        utterance.durations = [utterance.tokens, 0, 0]
+    batch = task.collate([1, 2, 3], torch.Generator().manual_seed(1))
+    clean = make(prompt=0, corrupt_codes=0).collate([1, 2, 3], torch.Generator().manual_seed(1))
+    changed = 0
+    for row, prompt in enumerate(batch["prompt_lengths"].tolist()):
+        assert (batch["phoneme_index"][row, :prompt] == -1).all()
+        assert (batch["phoneme_index"][row, prompt : batch["lengths"][row]] == 0).all()
+        assert torch.equal(batch["codes"][row, :prompt], clean["codes"][row, :prompt])
+        changed += int((batch["codes"][row] != clean["codes"][row]).sum())
+    assert changed > 0
 
 
 def test_voice_comes_from_another_recording():

@@ -9,7 +9,12 @@ from emotts.text.symbols import encode
 from emotts.timing.predictor import DurationPredictorConfig
 from emotts.train.tasks.duration import DurationTask, DurationTaskConfig
 
-TEXTS = [["^", "h", "ə", "l", "ˈoʊ", "."], ["^", "n", "ˈoʊ", "?"], ["^", "w", "ˈɜː", "l", "d", " ", "n", "."]]
+_HELLO, _WORLD = ["h", "ə", "l", "ˈoʊ"], ["w", "ˈɜː", "l", "d"]
+TEXTS = [
+    ["^", *_HELLO, *_WORLD, *_HELLO, "."],
+    ["^", *_WORLD, " ", "n", "ˈoʊ", " ", *_HELLO, "?"],
+    ["^", *_WORLD, *_WORLD, " ", "n", "ˈoʊ", "."],
+]
 SMALL = DurationPredictorConfig(dim=24, layers=2, voice_dim=8, dropout=0.0)
 
 
@@ -77,7 +82,7 @@ def test_batches_depend_on_the_generator_alone():
     task = DurationTask(DurationTaskConfig(model=SMALL, drop=0.5), corpus, corpus)
     first, second = (task.collate([0, 4, 7], torch.Generator().manual_seed(3)) for _ in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert task.lengths()[0] == 6
+    assert task.lengths()[0] == 14
     assert task.identify([4]) == ["1-1.0-1"]
 
 
@@ -95,8 +100,9 @@ def test_voice_and_emotion_are_hidden_from_a_share_of_items():
 def test_the_weight_counts_the_phonemes_that_are_scored():
     corpus = ToyCorpus()
     task = DurationTask(DurationTaskConfig(model=SMALL), corpus, corpus)
-    batch = task.collate([0, 1], torch.Generator().manual_seed(0))
-    assert batch["weight"].tolist() == [4 + 2]
+    batch = task.collate([0, 3], torch.Generator().manual_seed(0))
+    # Of the second, which is acted, the three next to the pauses at both ends do not count.
+    assert batch["weight"].tolist() == [12 + 6]
 
 
 def test_utterances_without_a_plan_are_left_out():
@@ -118,5 +124,5 @@ def test_a_corpus_without_plans_is_refused():
 def test_a_plan_of_another_text_is_refused():
     corpus = ToyCorpus()
     corpus.utterances[2].durations = [1, 2]
-    with pytest.raises(DataError, match="2 durations for 8 phonemes"):
+    with pytest.raises(DataError, match="2 durations for 13 phonemes"):
         DurationTask(DurationTaskConfig(model=SMALL), corpus, corpus)

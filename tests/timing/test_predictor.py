@@ -5,6 +5,7 @@ from torch import Tensor
 from emotts.errors import InputError
 from emotts.text.symbols import encode
 from emotts.timing.predictor import (
+    ACTED_EDGE,
     FINAL_PAUSE,
     LEADING_PAUSE,
     DurationPredictor,
@@ -26,6 +27,7 @@ def model() -> DurationPredictor:
         for block in predictor.blocks:
             torch.nn.init.normal_(block.modulation.weight, std=0.3)
         predictor.output.bias.fill_(1.2)
+        predictor.tempo.weight.normal_(std=0.1)
     return predictor
 
 
@@ -48,6 +50,18 @@ def test_padding_changes_nothing(model: DurationPredictor):
     assert loss["loss"] == changed["loss"]
 
 
+def test_an_emotion_slows_every_voice_alike(model: DurationPredictor):
+    with torch.no_grad():
+        model.tempo.weight.zero_()
+        model.tempo.weight[:, 2] = 0.2  # sad
+    sad = torch.eye(8)[2]
+    ids, mask = batch_of(IDS)
+    for voice in (VOICE, VOICE.flip(0)):
+        plain, slow = (model(ids, mask, voice[None], e[None]) for e in (torch.zeros(8), sad))
+        room = 1 - torch.exp(-plain.clamp_min(0))
+        torch.testing.assert_close(slow - plain, 0.2 * room)
+
+
 def test_voice_and_emotion_matter_but_the_scale_of_the_embedding_does_not(model: DurationPredictor):
     reference = model.predict(IDS, VOICE, EMOTION)
     assert model.predict(IDS, VOICE.flip(0), EMOTION) != reference
@@ -64,11 +78,18 @@ def test_pauses_at_both_ends_are_fixed_and_not_learnt(model: DurationPredictor):
     assert inner[1].tolist() == [False, True, True, False] + [False] * 7
 
 
+def test_the_edges_of_acted_speech_do_not_count(model: DurationPredictor):
+    ids, mask = batch_of(IDS, IDS)
+    inner = inner_mask(ids, mask, torch.tensor([True, False]))
+    assert inner[0].nonzero()[:, 0].tolist() == list(range(1 + ACTED_EDGE, len(IDS) - 1 - ACTED_EDGE))
+    assert inner[1].nonzero()[:, 0].tolist() == list(range(1, len(IDS) - 1))
+
+
 def test_a_faint_word_boundary_is_no_pause(model: DurationPredictor):
     with torch.no_grad():
         model.output.weight.zero_()
         model.output.bias.fill_(0.6)  # 0.8 tokens everywhere
-    predicted = model.predict(IDS, VOICE, EMOTION)
+    predicted = model.predict(IDS, VOICE, torch.zeros(8))
     assert predicted[5] == 0.0
     assert predicted[1] == pytest.approx(0.82, abs=0.01)
 

@@ -12,7 +12,9 @@ MINIMAL = {"corpora": {"a": {}}}
 
 
 @pytest.mark.parametrize(
-    "path", sorted(EGS.glob("*/conf/*.yaml")), ids=lambda path: "/".join(path.parts[-3:])
+    "path",
+    [path for name in ("recipe", "gpu") for path in sorted(EGS.glob(f"*/conf/{name}.yaml"))],
+    ids=lambda path: "/".join(path.parts[-3:]),
 )
 def test_every_recipe_is_valid(path: Path) -> None:
     recipe = RecipeConfig.load(path)
@@ -96,7 +98,7 @@ def test_an_existing_data_directory_is_read_where_it_lies_unless_limited() -> No
 
 
 def test_every_part_gives_one_component_of_the_model() -> None:
-    from emotts.model import COMPONENTS
+    from emotts.model import COMPONENTS, OPTIONAL_COMPONENTS
 
     assert set(MODULES) == set(TASKS)
-    assert set(MODULES.values()) == set(COMPONENTS)
+    assert set(MODULES.values()) == {*COMPONENTS, *OPTIONAL_COMPONENTS}

@@ -13,6 +13,7 @@ from emotts.data.kaldi import DataDir, Record
 from emotts.data.shards import Corpus, Utterance
 from emotts.emotion import Emotion
 from emotts.errors import DataError, InputError, ModelError
+from emotts.model import load_config
 from emotts.text.symbols import encode
 from emotts.train.data_stages import take
 from emotts.train.pack_model import make_voice, pack_model, prompt_tokens
@@ -87,6 +88,17 @@ def test_speech_of_a_scaled_list_is_exact_to_the_sample(finished: tuple[Run, lis
     assert spoken.frames == round(sentence["duration"] * 24_000)
 
 
+def test_the_model_is_packed_with_an_expert_and_its_calibration(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    guidance = load_config(run.model).guidance
+    assert guidance is not None and guidance.table.intensities == (0.0, 1.0)
+    assert set(guidance.table.alpha) == {"happy", "sad"}
+    points = json.loads((run.exp / "calibration.json").read_text())["points"]
+    assert {(p["emotion"], p["alpha"]) for p in points} == {(e, a) for e in ("happy", "sad") for a in (0, 2)}
+    figures = json.loads((run.part("expert") / "accuracy.json").read_text())
+    assert figures == {}, "every speaker of this corpus is in its training split"
+
+
 def test_what_is_done_is_not_done_again(finished: tuple[Run, list[str]]) -> None:
     run, _ = finished
     before = (run.model / "config.yaml").stat().st_mtime_ns
@@ -119,12 +131,14 @@ def test_rerunning_a_stage_undoes_those_that_build_on_it(
     stages = {stage.name: stage for stage in STAGES}
     run_stage(run, stages["align"])
     done = {name for name, stage in stages.items() if is_done(run, stage)}
-    assert set(stages) - done == {"duration", "lm", "acoustic", "pack", "decode", "score"}
+    assert set(stages) - done == {
+        "duration", "lm", "acoustic", "expert", "pack", "calibrate", "decode", "score",
+    }  # fmt: skip
 
 
 def test_dependants_follow_the_data() -> None:
-    assert dependants("vocoder") == ["pack", "decode", "score"]
-    assert dependants("tokens") == ["lm", "acoustic", "pack", "decode", "score"]
+    assert dependants("vocoder") == ["pack", "calibrate", "decode", "score"]
+    assert dependants("tokens") == ["lm", "acoustic", "expert", "pack", "calibrate", "decode", "score"]
     assert dependants("prepare") == [stage.name for stage in STAGES[1:]]
 
 
@@ -133,7 +147,7 @@ def test_stages_read_only_what_earlier_stages_make() -> None:
         assert all(find_stage(name) < number for name in stage.needs)
 
 
-@pytest.mark.parametrize("name", ["0", "16", "align2", "", "-1"])
+@pytest.mark.parametrize("name", ["0", str(len(STAGES) + 1), "align2", "", "-1"])
 def test_unknown_stages_are_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(InputError, match="1 prepare, 2 features"):
         find_stage(name)
@@ -152,8 +166,9 @@ def test_stages_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
         ("shards", r"run stage 2 \(features\) first"),
         ("voice", r"run stage 3 \(shards\) first"),
         ("tokens", r"run stage 3 \(shards\) first"),
-        ("decode", r"run stage 13 \(pack\) first"),
-        ("score", r"run stage 14 \(decode\) first"),
+        ("decode", r"run stage 15 \(pack\) first"),
+        ("calibrate", r"run stage 15 \(pack\) first"),
+        ("score", r"run stage 17 \(decode\) first"),
     ],
 )
 def test_a_stage_says_which_one_makes_what_it_lacks(tmp_path: Path, stage: str, missing: str) -> None:

@@ -201,7 +201,7 @@ def train_qwen(config: QwenConfig, root: Path | None, output: Path, device: str 
     Raises:
         ModelError: no such checkpoint; DataError: a corpus is missing; MissingDependencyError: no peft.
     """
-    from emotts.tts import pick_device
+    from emotts.device import pick_device
 
     mapper = QwenMapper.create(config).to(pick_device(device)).train()
     lines = [item for item in read_corpora(root, config.corpora) if item.intensities is not None]

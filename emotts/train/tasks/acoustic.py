@@ -15,7 +15,7 @@ from emotts.acoustic.decoder import AcousticDecoder
 from emotts.acoustic.flow import sample_times
 from emotts.acoustic.inputs import FULL_BANDWIDTH, AcousticInputs
 from emotts.config import StrictModel
-from emotts.data.shards import Corpus
+from emotts.data.shards import Corpus, Utterance
 from emotts.errors import DataError, InputError
 from emotts.nn.masking import masked_mean, pad_stack
 from emotts.semantic.lm_inputs import LMInputs
@@ -27,6 +27,9 @@ STATISTICS_ITEMS = 400
 
 STD_FLOOR = 0.1
 """Smallest deviation of a mel band: one that never changes must not be blown up."""
+
+
+_ROWS = ("codes", "mel", "latents", "voice", "phonemes", "phoneme_index")
 
 
 class LatentSource(Protocol):
@@ -52,7 +55,11 @@ class AcousticTaskConfig(StrictModel):
         drop_latents: share of items without latents, for voices and texts without a language model.
         prompt: share of items that begin with a given prompt (infilling).
         prompt_shares: shortest and longest prompt, as a share of the item.
-        drop_prompt_latents: share of prompts without latents; at synthesis a prompt has tokens only.
+        drop_phonemes: share of items whose phonemes are hidden.
+        drop_prompt_latents: share of prompts without latents and phonemes; at synthesis a prompt has tokens
+            only.
+        corrupt_codes: largest share of an item's tokens that are replaced at random, in half of the items:
+            a language model draws worse tokens than a recording has, and words must not hang on them.
         uniform_times: share of uniform times in the mix of `sample_times`.
         cache_latents: keep the latents of every utterance in memory (half precision).
         dev_items: dev utterances of the loss; the mel distance takes a quarter of them.
@@ -68,7 +75,9 @@ class AcousticTaskConfig(StrictModel):
     drop_latents: float = Field(0.2, ge=0, le=1)
     prompt: float = Field(0.5, ge=0, le=1)
     prompt_shares: tuple[float, float] = (0.1, 0.4)
+    drop_phonemes: float = Field(0.15, ge=0, le=1)
     drop_prompt_latents: float = Field(0.5, ge=0, le=1)
+    corrupt_codes: float = Field(0.3, ge=0, le=1)
     uniform_times: float = Field(0.5, ge=0, le=1)
     cache_latents: bool = True
     dev_items: int = Field(32, ge=1)
@@ -195,6 +204,12 @@ class AcousticTask(Task):
         silent = torch.where(chance(config.drop_prompt_latents), prompts, 0)[:, None]
         places = torch.arange(batch["codes"].shape[1])
         batch["latent_mask"] &= (places >= silent) & ~chance(config.drop_latents)[:, None]
+        hidden = (places < silent) | chance(config.drop_phonemes)[:, None]
+        batch["phoneme_index"] = batch["phoneme_index"].masked_fill(hidden, -1)
+        wrong = config.corrupt_codes * torch.rand(count, generator=generator) * chance(0.5)
+        others = torch.randint(config.model.codebook_size, batch["codes"].shape, generator=generator)
+        spoilt = torch.rand(batch["codes"].shape, generator=generator) < wrong[:, None]
+        batch["codes"] = torch.where(spoilt & (places >= prompts[:, None]), others, batch["codes"])
         batch["prompt_lengths"] = prompts
         batch["drop"], batch["drop_emotion"] = chance(config.drop_condition), chance(config.drop_emotion)
         batch["t"] = sample_times(count, generator, config.uniform_times)
@@ -206,7 +221,7 @@ class AcousticTask(Task):
     ) -> Batch:
         """Excerpts with everything known and nothing dropped; noise drawn, no times."""
         model = self.config.model
-        latents, rows = table(items), {key: [] for key in ("codes", "mel", "latents", "voice")}
+        latents, rows = table(items), {key: [] for key in _ROWS}
         for row, item in enumerate(items):
             size = corpus.utterances[item].tokens
             length = min(size, self.config.max_tokens)
@@ -217,6 +232,8 @@ class AcousticTask(Task):
             rows["voice"].append(corpus.embedding(corpus.same_speaker(item, generator)))
             known = torch.zeros(length, model.latent_dim) if latents is None else latents[row][start:end]
             rows["latents"].append(known)
+            rows["phonemes"].append(torch.tensor(corpus.utterances[item].phonemes))
+            rows["phoneme_index"].append(_phoneme_index(corpus.utterances[item])[start:end])
         codes, lengths = pad_stack(rows["codes"])
         mel, _ = pad_stack(rows["mel"])
         count, flags = len(items), torch.zeros(len(items), dtype=torch.bool)
@@ -229,6 +246,9 @@ class AcousticTask(Task):
                 [min(float(corpus.utterances[item].bandwidth), FULL_BANDWIDTH) for item in items]
             ),
             "latents": pad_stack(rows["latents"])[0],
+            "phonemes": pad_stack(rows["phonemes"])[0],
+            # Raised by 1 while padded with 0.
+            "phoneme_index": pad_stack([row + 1 for row in rows["phoneme_index"]])[0] - 1,
             "latent_mask": (torch.arange(codes.shape[1]) < lengths[:, None]) & (latents is not None),
             "prompt_lengths": torch.zeros(count, dtype=torch.long),
             "drop": flags,
@@ -288,6 +308,8 @@ class AcousticTask(Task):
             batch["emotion"],
             lengths=batch["lengths"],
             latents=batch["latents"] if has_latents else None,
+            phonemes=batch["phonemes"],
+            durations=_durations(batch) if self.config.model.symbols else None,
             bandwidth=batch["bandwidth"],
             steps=steps,
         )
@@ -314,6 +336,22 @@ def _inputs(batch: Batch) -> AcousticInputs:
     """The conditions in a batch; the recording itself is the mel of the prompt."""
     named = {f.name: batch[f.name] for f in fields(AcousticInputs) if f.name != "prompt_mel"}
     return AcousticInputs(prompt_mel=batch["mel"], **named)
+
+
+def _phoneme_index(utterance: Utterance) -> Tensor:
+    """The phoneme at each token, -1 where the utterance has no plan."""
+    if utterance.durations is None:
+        return torch.full((utterance.tokens,), -1)
+    durations = torch.tensor(utterance.durations)
+    return torch.arange(len(durations)).repeat_interleave(durations)
+
+
+def _durations(batch: Batch) -> list[list[int] | None]:
+    """The plan of each item, as far as its excerpt goes."""
+    width = batch["phonemes"].shape[1]
+    rows = [row[row >= 0].bincount(minlength=width) for row in batch["phoneme_index"].cpu()]
+    lengths = batch["lengths"].tolist()
+    return [row.tolist() if int(row.sum()) == size else None for row, size in zip(rows, lengths, strict=True)]
 
 
 def _spread(mel: Tensor, mask: Tensor) -> Tensor:

@@ -76,7 +76,8 @@ class DurationTask(Task):
 
         Returns:
             "ids", "durations" and "mask" (batch, phonemes), "voice" (batch, voice_dim), "emotion"
-            (batch, emotion_dim), "weight" (1,): the phonemes that the loss averages over.
+            (batch, emotion_dim), "acted" (batch,), whether listeners heard any emotion, and "weight" (1,),
+            the phonemes that the loss averages over.
         """
         batch = _batch(self.train, [self.items[index] for index in indices], generator)
         keep = torch.rand(len(indices), 2, generator=generator) >= self.config.drop
@@ -89,12 +90,12 @@ class DurationTask(Task):
         model = self.modules["duration"]
         ids, mask = batch["ids"], batch["mask"]
         predicted = model(ids, mask, batch["voice"], batch["emotion"])
-        loss = model.loss(predicted.float(), batch["durations"], ids, mask)
+        loss = model.loss(predicted.float(), batch["durations"], ids, mask, batch["acted"])
         yield "model", loss["loss"], {key: value.detach() for key, value in loss.items()}
 
     @torch.no_grad()
     def evaluate(self, modules: nn.ModuleDict) -> dict[str, float]:
-        """Errors on the dev utterances, without the pauses at both ends.
+        """Errors on the dev utterances, without what `inner_mask` leaves out.
 
         Returns:
             "mae_ms", mean absolute error of a phoneme; "total_error_percent", mean absolute error of
@@ -111,11 +112,12 @@ class DurationTask(Task):
             batch = _batch(self.dev, self.dev_items[start : start + EVALUATION_BATCH], generator)
             batch = {key: value.to(device) for key, value in batch.items()}
             ids, mask = batch["ids"], batch["mask"]
-            inner = inner_mask(ids, mask)
+            inner = inner_mask(ids, mask, batch["acted"])
             tokens = to_tokens(model(ids, mask, batch["voice"], batch["emotion"]).float()) * inner
             actual = batch["durations"] * inner
             errors.append((tokens - actual).abs()[inner])
-            ratios.append(tokens.sum(1) / actual.sum(1).clamp_min(1) - 1)
+            heard = inner.any(1)
+            ratios.append(tokens.sum(1)[heard] / actual.sum(1)[heard].clamp_min(1) - 1)
         relative = torch.cat(ratios)
         return {
             "mae_ms": 1000 / TOKEN_RATE * torch.cat(errors).mean().item(),
@@ -142,12 +144,15 @@ def _batch(corpus: Corpus, items: list[int], generator: torch.Generator) -> Batc
     ids, lengths = pad_stack([torch.tensor(record.phonemes) for record in records])
     durations, _ = pad_stack([torch.tensor(record.durations) for record in records])
     mask = lengths_to_mask(lengths)
+    emotions = torch.tensor([record.emotion for record in records])
+    acted = emotions.sum(1) > 0
     voices = [corpus.embedding(corpus.same_speaker(index, generator)) for index in items]
     return {
         "ids": ids,
         "durations": durations.float(),
         "mask": mask,
         "voice": torch.stack(voices),
-        "emotion": torch.tensor([record.emotion for record in records]),
-        "weight": inner_mask(ids, mask).sum()[None],
+        "emotion": emotions,
+        "acted": acted,
+        "weight": inner_mask(ids, mask, acted).sum()[None],
     }
