@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from emotts.config import StrictModel
 from emotts.emotion.emotion import EMOTIONS, Emotion
 from emotts.emotion.instruct.delivery import delivery_hints
-from emotts.emotion.instruct.direction import Direction, Reading, clamp_hints, derived_delivery
+from emotts.emotion.instruct.direction import Direction, Reading, clamp_hints
 from emotts.emotion.instruct.features import tokenize
 from emotts.emotion.instruct.network import MapperConfig, MapperNet
 from emotts.emotion.instruct.rules import Clause, parse, weigh
@@ -120,9 +120,7 @@ class InstructionMapper:
             return self._read_line(words)
         clauses, values = self._meanings(parse(words))
         emotion = Emotion(tuple(_floor(value, _FAINTEST) for value in compose(clauses, values)))
-        speed, energy = delivery_hints(clauses)
-        own_speed, own_energy = derived_delivery(emotion)
-        speed, energy = clamp_hints(speed * own_speed, energy + own_energy)
+        speed, energy = clamp_hints(*delivery_hints(clauses))
         return Direction(emotion, speed, energy, readings(clauses, values))
 
     def intensities(self, texts: Sequence[str], line: bool = False) -> list[list[float]]:
@@ -164,8 +162,7 @@ class InstructionMapper:
         row = self.intensities([text], line=True)[0]
         gain, floor = self.config.line_gain, self.config.line_floor
         emotion = Emotion(tuple(_floor(min(1.0, gain * value), floor) for value in row))
-        speed, energy = clamp_hints(*derived_delivery(emotion))
-        return Direction(emotion, speed, energy, (Reading(text, emotion),))
+        return Direction(emotion, readings=(Reading(text, emotion),))
 
 
 _FAINTEST = 0.05

@@ -1,0 +1,16 @@
+"""Spelling of words made from other words."""
+
+from __future__ import annotations
+
+
+def adverb(adjective: str) -> str:
+    """The adverb of an adjective, by the spelling rules of English; of a phrase, that of its last word."""
+    if adjective.endswith("ly") or " " in adjective:
+        return adjective
+    if adjective.endswith("y") and len(adjective) > 3:
+        return f"{adjective[:-1]}ily"
+    if adjective.endswith("ic"):
+        return f"{adjective}ally"
+    if adjective.endswith("le"):
+        return f"{adjective[:-1]}y"
+    return f"{adjective}ly"
