@@ -35,6 +35,9 @@ def asserted(text: str) -> list[str]:
         ("calm, without a trace of fear", ["fear"], ["calm"]),
         ("isn’t happy", ["happy"], []),
         ("not without anger", [], ["with anger"]),
+        ("she could not be happier", [], ["she happier"]),
+        ("he has never been sadder", [], ["he has sadder"]),
+        ("he could never be bitter", ["be bitter"], ["he could"]),
     ],
 )
 def test_scope_of_a_negation(text: str, no: list[str], yes: list[str]) -> None:

@@ -123,6 +123,12 @@ def _patterns() -> dict[str, re.Pattern[str]]:
     return found
 
 
+_NEVER_MORE = re.compile(
+    r"\b(?:could not|couldn't|cannot|can't|never|not ever) (?:be |been |feel |felt )(?:any )?"
+    r"(?!(?:bitter|clever|eager|ever|in|other|over|proper|sinister|sober|tender|together|under)\b)(?=\w+er\b)"
+)
+"""A denied comparison is a superlative: "she could not be happier"; not all that ends in -er compares."""
+
 _NEW_ORDER = re.compile(
     r"\b(?=give me |make it |go for |i want |let us |let's |play it |play him |play her |just |only )"
 )
@@ -139,6 +145,7 @@ def parse(text: str) -> list[Clause]:
     """
     patterns = _patterns()
     folded = re.sub(r"\b(?:not|never|isn't) without\b", "with", fold(text))
+    folded = _NEVER_MORE.sub("extremely ", folded)
     folded = patterns["protected"].sub(lambda match: match[0].replace(" ", "_"), folded)
     # Commas inside of numbers or after nothing leave empty stretches, which carry their link on.
     pieces: list[tuple[str, str]] = []

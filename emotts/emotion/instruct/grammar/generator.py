@@ -18,7 +18,7 @@ import yaml
 from emotts.emotion.emotion import EMOTIONS, Emotion
 from emotts.emotion.instruct.delivery import load_delivery
 from emotts.emotion.instruct.grammar.plain import plain_instruction
-from emotts.emotion.instruct.grammar.spelling import adverb
+from emotts.emotion.instruct.grammar.spelling import adverb, stem
 
 KINDS = ("adjectives", "nouns", "behaviours", "idioms", "similes", "scenes", "verbs")
 """Kinds of phrases; each has its own templates."""
@@ -89,8 +89,14 @@ def lexicon() -> tuple[Phrase, ...]:
 
 @cache
 def neutral_phrases() -> tuple[str, ...]:
-    """Phrases that say nothing of an emotion, words of delivery among them."""
-    return (*_split(_read("mixed")["neutral"]), *load_delivery())
+    """Phrases that say nothing of an emotion, words of delivery among them.
+
+    A word that the lexicon knows ("tired", "gently") is none of them, though it sets a rate as well.
+    """
+    known = {text for phrase in lexicon() for text in (phrase.text, adverb(phrase.text))}
+    stems = {stem(text) for text in known}
+    plain = [phrase for phrase in _split(_read("mixed")["neutral"]) if phrase not in known]
+    return (*plain, *(phrase for phrase in load_delivery() if stem(phrase) not in stems))
 
 
 class Grammar:
