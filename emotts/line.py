@@ -13,6 +13,7 @@ from torch import Tensor
 
 from emotts.audio.seams import join_segments
 from emotts.emotion import Emotion
+from emotts.emotion.derived import Spoken, derive
 from emotts.errors import InputError
 from emotts.model import Model
 from emotts.pipeline import Segment
@@ -64,6 +65,7 @@ class Line:
         script: its pieces.
         plans: tokens of each phoneme of each piece.
         samples: exact length of the speech.
+        taught: emotions that the model learned; others are derived on their way into it.
     """
 
     text: str
@@ -73,22 +75,23 @@ class Line:
     script: Script
     plans: list[tuple[int, ...]]
     samples: int
+    taught: tuple[str, ...]
 
     def segments(self) -> list[Segment]:
         """Its pieces as the models read them."""
-        parts = zip(self.script.pieces, self.plans, strict=True)
+        parts = zip(self.script.pieces, self.plans, self.emotions, strict=True)
         return [
-            Segment(piece.phonemes, plan, self.voice, self._emotion(piece.emotion), self.seed, number)
-            for number, (piece, plan) in enumerate(parts)
+            Segment(piece.phonemes, plan, self.voice, emotion, self.seed, number)
+            for number, (piece, plan, emotion) in enumerate(parts)
         ]
 
     @property
     def emotions(self) -> list[Emotion]:
-        """Emotion of each piece."""
-        return [self._emotion(piece.emotion) for piece in self.script.pieces]
+        """Emotion of each piece, as the models read it."""
+        return [spoken.emotion for spoken in self._spoken()]
 
-    def _emotion(self, marked: Emotion | None) -> Emotion:
-        return marked or self.delivery.emotion
+    def _spoken(self) -> list[Spoken]:
+        return [derive(piece.emotion or self.delivery.emotion, self.taught) for piece in self.script.pieces]
 
     def speech(self, codes: Sequence[Tensor], audio: Sequence[Tensor], timings: dict[str, float]) -> Speech:
         """The speech of exactly `samples` samples.
@@ -99,6 +102,10 @@ class Line:
             timings: seconds that each stage took.
         """
         silences = self.script.silences
+        audio = [
+            samples * 10.0 ** (spoken.energy / 20.0) if spoken.energy else samples
+            for samples, spoken in zip(audio, self._spoken(), strict=True)
+        ]
         samples = join_segments(audio, silences).numpy()
         exact = np.zeros(self.samples, dtype=np.float32)
         exact[: min(len(samples), self.samples)] = samples[: self.samples]
@@ -156,15 +163,16 @@ def plan_script(
 
 
 def natural_lengths(model: Model, script: Script, voice: Voice, delivery: Delivery) -> list[float]:
-    """Predicted tokens of every phoneme of all pieces, at the rates that markup asks for."""
+    """Predicted tokens of every phoneme of all pieces, at the rates that markup and emotions ask for."""
     natural: list[float] = []
     predictor = model.components["duration"]
     for number, piece in enumerate(script.pieces):
-        emotion = piece.emotion or delivery.emotion
-        durations = predictor.predict(piece.phonemes.ids, voice.embedding, emotion.tensor())
+        spoken = derive(piece.emotion or delivery.emotion, model.config.emotions)
+        durations = predictor.predict(piece.phonemes.ids, voice.embedding, spoken.emotion.tensor())
         if number < len(script.pieces) - 1 and piece.ends_sentence:
             durations[-1] = max(durations[-1], SENTENCE_PAUSE)
-        natural += [length / rate for length, rate in zip(durations, piece.rates, strict=True)]
+        rates = [rate * spoken.rate for rate in piece.rates]
+        natural += [length / rate for length, rate in zip(durations, rates, strict=True)]
     return natural
 
 

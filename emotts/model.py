@@ -20,6 +20,7 @@ from torch import nn
 
 from emotts.config import StrictModel
 from emotts.emotion.calibration import GuidanceConfig, GuidanceSchedule
+from emotts.emotion.derived import ACTED
 from emotts.errors import InputError, ModelError, OutputError
 from emotts.files import temporary_sibling
 from emotts.timebase import SAMPLE_RATE
@@ -95,6 +96,7 @@ class ModelConfig(StrictModel):
         languages: espeak codes; the first is the default.
         sample_rate: in Hz; always `SAMPLE_RATE`.
         default_voice: a name in voices/, or empty.
+        emotions: what recordings taught; others are derived from these (`emotts.emotion.derived`).
         symbols: digest of the phoneme table that the networks were trained with.
         generation: defaults of `EmoTTS.synthesize`.
         guidance: how the emotion expert guides the decoder; None where there is no expert, or no calibration.
@@ -109,6 +111,7 @@ class ModelConfig(StrictModel):
     languages: tuple[str, ...] = ("en-us",)
     sample_rate: int = SAMPLE_RATE
     default_voice: str = ""
+    emotions: tuple[str, ...] = ACTED
     symbols: str = ""
     generation: GenerationConfig = GenerationConfig()
     guidance: GuidanceConfig | None = None

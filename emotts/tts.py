@@ -329,7 +329,8 @@ class EmoTTS:
         with clock.stage("duration"):
             plans = plan_script(self.model, script, voice, delivery, row)
         seed = drawn if row["seed"] is None else int(row["seed"])
-        return Line(text, voice, delivery, seed, script, plans, exact_samples(script, plans, row))
+        samples, taught = exact_samples(script, plans, row), self.model.config.emotions
+        return Line(text, voice, delivery, seed, script, plans, samples, taught)
 
     def _render(
         self, lines: list[Line], settings: GenerationConfig, clock: Clock, progress: Progress | None

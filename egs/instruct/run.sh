@@ -9,7 +9,7 @@
 #
 # --config FILE       other settings of stage 1 than conf/mapper.yaml
 # --qwen-config FILE  other settings of stage 3 than conf/qwen.yaml
-# --install           put the trained mapper into emotts/models/instruct
+# --install           put the trained mapper into emotts/models/instruct, and its scores beside this script
 #
 # $PYTHON is the interpreter (python3 if not set).
 set -euo pipefail
@@ -37,7 +37,7 @@ if run 1; then
   "${stages[@]}" train --config "$config" --output "$exp/mapper" "${common[@]}"
 fi
 if run 2; then
-  "${stages[@]}" score --model "$exp/mapper" --output "$exp/RESULTS.md" "${common[@]}"
+  "${stages[@]}" score --model "$exp/mapper" --sets test blind plain --output "$exp/RESULTS.md" "${common[@]}"
 fi
 if run 3; then
   chosen=()
@@ -46,10 +46,11 @@ if run 3; then
     "${chosen[@]}" "${common[@]}"
 fi
 if run 4; then
-  "${stages[@]}" score --model "$exp/qwen" --output "$exp/RESULTS-qwen.md" "${common[@]}"
+  "${stages[@]}" score --model "$exp/qwen" --sets test blind plain --output "$exp/RESULTS-qwen.md" "${common[@]}"
 fi
 if [ "$install" = true ]; then
   mkdir -p "$root/emotts/models/instruct"
   cp "$exp/mapper/config.yaml" "$exp/mapper/mapper.safetensors" "$root/emotts/models/instruct/"
+  cp "$exp/RESULTS.md" "$here/RESULTS.md"
   echo "installed $root/emotts/models/instruct"
 fi

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 import time
 from pathlib import Path
 
@@ -12,14 +13,16 @@ import torch
 
 from emotts.emotion import EMOTIONS, Emotion
 from emotts.emotion.instruct import direct
-from emotts.emotion.instruct.corpora import read_emobank, read_goemotions, read_xed
+from emotts.emotion.instruct.corpora import LabelledText, read_emobank, read_goemotions, read_xed
 from emotts.emotion.instruct.evaluate import read_cases, read_pairs, score, table
 from emotts.emotion.instruct.features import tokenize, word_features
 from emotts.emotion.instruct.grammar.composed import ComposedGrammar
-from emotts.emotion.instruct.grammar.generator import Grammar, adverb, lexicon
+from emotts.emotion.instruct.grammar.generator import Grammar, lexicon, neutral_phrases
+from emotts.emotion.instruct.grammar.plain import plain_instruction
+from emotts.emotion.instruct.grammar.spelling import adverb
 from emotts.emotion.instruct.mapper import InstructionMapper, embedded_mapper
 from emotts.emotion.instruct.network import MapperConfig, MapperNet
-from emotts.emotion.instruct.train import TrainConfig, train
+from emotts.emotion.instruct.train import TrainConfig, neutral_words, train
 from emotts.errors import DataError, InputError, ModelError
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +36,18 @@ def test_the_shipped_mapper_reaches_what_is_promised() -> None:
     assert scores.top1 >= 0.75
     assert scores.ordered >= 0.9
     assert table(scores).count("\n") > 100
+
+
+def test_the_shipped_mapper_hears_no_emotion_in_plain_instructions() -> None:
+    scores = score(direct, read_cases(LOCAL / "plain.tsv"), [])
+    assert len(scores.cases) >= 40 and scores.top1 >= 0.9
+
+
+def test_results_are_those_of_the_shipped_mapper() -> None:
+    page = (ROOT / "egs" / "instruct" / "RESULTS.md").read_text(encoding="utf-8")
+    scores = score(direct, read_cases(LOCAL / "test.tsv"), read_pairs(LOCAL / "test_pairs.tsv"))
+    assert f"| all | {len(scores.cases)} | {scores.top1:.1%} |" in page
+    assert f"Order right in {scores.ordered:.1%} of {len(scores.pairs)}." in page
 
 
 def test_no_instruction_of_the_evaluation_is_a_phrase_of_the_grammar_and_a_template() -> None:
@@ -169,6 +184,29 @@ def test_the_grammar_draws_every_emotion_and_neutral() -> None:
     assert {emotion.name for _, emotion in drawn} == {*EMOTIONS, "neutral"}
     assert drawn == list(itertools.islice(Grammar(0), 600))
     assert all(tokenize(text) for text, _ in drawn)
+
+
+def test_plain_instructions_fill_every_slot() -> None:
+    rng = random.Random(0)
+    again = random.Random(0)
+    drawn = [plain_instruction(rng, ["kettle"]) for _ in range(500)]
+    assert len(set(drawn)) > 300
+    assert any("kettle" in text for text in drawn)
+    assert not any("{" in text or "}" in text or not tokenize(text) for text in drawn)
+    assert drawn[:9] == [plain_instruction(again, ["kettle"]) for _ in range(9)]
+
+
+def test_a_word_of_delivery_with_an_emotion_is_not_taught_as_neutral() -> None:
+    neutral = set(neutral_phrases())
+    assert {"loudly", "read it", "whispered"} <= neutral
+    assert not {"tired", "gently", "sighing", "frantically"} & neutral
+
+
+def test_neutral_words_stand_in_neutral_lines() -> None:
+    lines = [(["the", "table"], 1, LabelledText("", (0.0,) * 8))] * 6
+    lines += [(["the", "tears"], 1, LabelledText("", (0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 0.0)))] * 6
+    assert neutral_words(lines, fewest=5) == ("table",)
+    assert neutral_words(lines, fewest=7) == () == neutral_words([])
 
 
 def test_composed_instructions_deny_and_grade() -> None:

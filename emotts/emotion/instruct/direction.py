@@ -12,14 +12,6 @@ SLOWEST_HINT, FASTEST_HINT = 0.85, 1.2
 QUIETEST_HINT, LOUDEST_HINT = -10.0, 6.0
 """Range of `Direction.energy`, in dB."""
 
-DERIVED_DELIVERY = {"surprised": (1.06, 2.0), "melancholic": (0.9, -3.0), "calm": (0.93, -2.0)}
-"""Factor on the speed and dB that an emotion brings at intensity 1, where no recording taught it.
-
-No corpus that may train the shipped model holds these three emotions, so their delivery has to be said.
-Surprise is quicker and louder than neutral speech, melancholy (as sadness) slower and softer, calm somewhat
-slower and softer. The sizes are our choice, small enough to leave the words alone.
-"""
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -41,6 +33,8 @@ class Reading:
 @dataclass(frozen=True)
 class Direction:
     """An instruction, understood.
+
+    The hints are those of the words; what an emotion does to rate and loudness comes with the speech.
 
     Attributes:
         emotion: the eight intensities; neutral when the words name no emotion.
@@ -79,19 +73,3 @@ def clamp_hints(speed: float, energy: float) -> tuple[float, float]:
     speed = min(FASTEST_HINT, max(SLOWEST_HINT, speed))
     energy = min(LOUDEST_HINT, max(QUIETEST_HINT, energy))
     return round(speed, 3), round(energy, 1) + 0.0
-
-
-def derived_delivery(emotion: Emotion) -> tuple[float, float]:
-    """Speed factor and dB of the emotions that no recording taught, by their share of the whole emotion.
-
-    Each counts with its intensity squared over the sum of all intensities, so that a blend with an emotion
-    that the model has learned is left to the model.
-    """
-    total = sum(emotion.vector) or 1.0
-    speed, energy = 1.0, 0.0
-    for name, value in emotion.as_mapping().items():
-        factor, decibels = DERIVED_DELIVERY.get(name, (1.0, 0.0))
-        share = value * value / total
-        speed *= 1.0 + (factor - 1.0) * share
-        energy += decibels * share
-    return speed, energy

@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from emotts.config import StrictModel
 from emotts.emotion.emotion import EMOTIONS, Emotion
 from emotts.emotion.instruct.delivery import delivery_hints
-from emotts.emotion.instruct.direction import Direction, Reading, clamp_hints, derived_delivery
+from emotts.emotion.instruct.direction import Direction, Reading, clamp_hints
 from emotts.emotion.instruct.features import tokenize
 from emotts.emotion.instruct.network import MapperConfig, MapperNet
 from emotts.emotion.instruct.rules import Clause, parse, weigh
@@ -32,7 +32,8 @@ class MapperDirectory(StrictModel):
     Attributes:
         name: of the mapper.
         licence: of the weights.
-        floor: an intensity below this is zero; keeps instructions without emotion neutral.
+        floor: what the network says of a clause counts from here; keeps instructions without emotion
+            neutral.
         line_floor: the same for lines to be spoken.
         line_gain: factor on the intensities of lines, whose labels were votes and so are weak.
         network: size of the network.
@@ -41,7 +42,7 @@ class MapperDirectory(StrictModel):
 
     name: str = "instruct"
     licence: str
-    floor: float = Field(0.15, ge=0, lt=1)
+    floor: float = Field(0.2, ge=0, lt=1)
     line_floor: float = Field(0.2, ge=0, lt=1)
     line_gain: float = Field(1.3, gt=0)
     network: MapperConfig = MapperConfig()
@@ -118,10 +119,8 @@ class InstructionMapper:
         if line:
             return self._read_line(words)
         clauses, values = self._meanings(parse(words))
-        emotion = Emotion(tuple(_floor(value, self.config.floor) for value in compose(clauses, values)))
-        speed, energy = delivery_hints(clauses)
-        own_speed, own_energy = derived_delivery(emotion)
-        speed, energy = clamp_hints(speed * own_speed, energy + own_energy)
+        emotion = Emotion(tuple(_floor(value, _FAINTEST) for value in compose(clauses, values)))
+        speed, energy = clamp_hints(*delivery_hints(clauses))
         return Direction(emotion, speed, energy, readings(clauses, values))
 
     def intensities(self, texts: Sequence[str], line: bool = False) -> list[list[float]]:
@@ -152,7 +151,8 @@ class InstructionMapper:
                 clause, value = replace(clause, negated=False), found[len(clauses) + index]
                 value = value if max(value) > 2 * _DENIABLE else [0.0] * len(EMOTIONS)
             read.append(clause)
-            values.append([_degree(clause, number) for number in value])
+            # The floor comes before the degree: what is left of "a hint of fear" is faint and yet meant.
+            values.append([_degree(clause, _floor(number, self.config.floor)) for number in value])
         named = [
             max(value) >= _DENIABLE and not clause.negated for clause, value in zip(read, values, strict=True)
         ]
@@ -162,9 +162,11 @@ class InstructionMapper:
         row = self.intensities([text], line=True)[0]
         gain, floor = self.config.line_gain, self.config.line_floor
         emotion = Emotion(tuple(_floor(min(1.0, gain * value), floor) for value in row))
-        speed, energy = clamp_hints(*derived_delivery(emotion))
-        return Direction(emotion, speed, energy, (Reading(text, emotion),))
+        return Direction(emotion, readings=(Reading(text, emotion),))
 
+
+_FAINTEST = 0.05
+"""An intensity of the whole below this is zero."""
 
 _DENIABLE = 0.22
 """A clause that does not reach this in any emotion names none."""

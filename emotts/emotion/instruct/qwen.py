@@ -24,7 +24,7 @@ from torch.nn import functional
 from emotts.config import StrictModel
 from emotts.emotion.emotion import EMOTIONS, Emotion
 from emotts.emotion.instruct.delivery import delivery_hints
-from emotts.emotion.instruct.direction import Direction, clamp_hints, derived_delivery
+from emotts.emotion.instruct.direction import Direction, clamp_hints
 from emotts.emotion.instruct.features import tokenize
 from emotts.emotion.instruct.grammar.composed import ComposedGrammar
 from emotts.emotion.instruct.rules import parse
@@ -184,9 +184,8 @@ class QwenMapper(nn.Module):
         with torch.inference_mode():
             values = self.eval()([words], [line]).sigmoid()[0].tolist()
         emotion = Emotion(tuple(round(x, 3) if x >= self.config.floor else 0.0 for x in values))
-        speed, energy = (1.0, 0.0) if line else delivery_hints(parse(words))
-        own_speed, own_energy = derived_delivery(emotion)
-        return Direction(emotion, *clamp_hints(speed * own_speed, energy + own_energy))
+        hints = (1.0, 0.0) if line else delivery_hints(parse(words))
+        return Direction(emotion, *clamp_hints(*hints))
 
 
 def train_qwen(config: QwenConfig, root: Path | None, output: Path, device: str = "auto") -> QwenMapper:

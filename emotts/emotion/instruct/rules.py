@@ -123,6 +123,12 @@ def _patterns() -> dict[str, re.Pattern[str]]:
     return found
 
 
+_NEVER_MORE = re.compile(
+    r"\b(?:could not|couldn't|cannot|can't|never|not ever) (?:be |been |feel |felt )(?:any )?"
+    r"(?!(?:bitter|clever|eager|ever|in|other|over|proper|sinister|sober|tender|together|under)\b)(?=\w+er\b)"
+)
+"""A denied comparison is a superlative: "she could not be happier"; not all that ends in -er compares."""
+
 _NEW_ORDER = re.compile(
     r"\b(?=give me |make it |go for |i want |let us |let's |play it |play him |play her |just |only )"
 )
@@ -139,6 +145,7 @@ def parse(text: str) -> list[Clause]:
     """
     patterns = _patterns()
     folded = re.sub(r"\b(?:not|never|isn't) without\b", "with", fold(text))
+    folded = _NEVER_MORE.sub("extremely ", folded)
     folded = patterns["protected"].sub(lambda match: match[0].replace(" ", "_"), folded)
     # Commas inside of numbers or after nothing leave empty stretches, which carry their link on.
     pieces: list[tuple[str, str]] = []
@@ -150,7 +157,7 @@ def parse(text: str) -> list[Clause]:
     clauses: list[Clause] = []
     for link, piece in _join_links(pieces):
         clauses += _negations(piece, link, clauses)
-    degrees = [_degrees(clause) for clause in clauses]
+    degrees = _join_degrees([_degrees(clause) for clause in clauses])
     return [replace(clause, hidden=_is_hidden(clause)) for clause in degrees]
 
 
@@ -219,6 +226,25 @@ def _degrees(clause: Clause) -> Clause:
         exponent *= rules.stronger[match[0]]
     text = " ".join(patterns["stronger"].sub(" ", text).split())
     return replace(clause, text=text, factor=factor, exponent=min(exponent, 3.5), exact=exact)
+
+
+def _join_degrees(clauses: list[Clause]) -> list[Clause]:
+    """A clause of nothing but degree belongs to the one before it: "sad, 3 out of 10"."""
+    joined: list[Clause] = []
+    for clause in clauses:
+        bare = not set(clause.text.split()) - {"only", "just", "maybe", "at"}
+        graded = clause.exact is not None or clause.factor != 1.0 or clause.exponent != 1.0
+        if not (bare and graded):
+            joined.append(clause)
+        elif joined:
+            last = joined[-1]
+            joined[-1] = replace(
+                last,
+                factor=last.factor * clause.factor,
+                exponent=min(3.5, last.exponent * clause.exponent),
+                exact=last.exact if clause.exact is None else clause.exact,
+            )
+    return joined
 
 
 def weigh(clauses: Sequence[Clause], named: Sequence[bool]) -> list[Clause]:

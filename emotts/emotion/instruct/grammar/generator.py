@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,6 +17,8 @@ import yaml
 
 from emotts.emotion.emotion import EMOTIONS, Emotion
 from emotts.emotion.instruct.delivery import load_delivery
+from emotts.emotion.instruct.grammar.plain import plain_instruction
+from emotts.emotion.instruct.grammar.spelling import adverb, stem
 
 KINDS = ("adjectives", "nouns", "behaviours", "idioms", "similes", "scenes", "verbs")
 """Kinds of phrases; each has its own templates."""
@@ -87,8 +89,14 @@ def lexicon() -> tuple[Phrase, ...]:
 
 @cache
 def neutral_phrases() -> tuple[str, ...]:
-    """Phrases that say nothing of an emotion, words of delivery among them."""
-    return (*_split(_read("mixed")["neutral"]), *load_delivery())
+    """Phrases that say nothing of an emotion, words of delivery among them.
+
+    A word that the lexicon knows ("tired", "gently") is none of them, though it sets a rate as well.
+    """
+    known = {text for phrase in lexicon() for text in (phrase.text, adverb(phrase.text))}
+    stems = {stem(text) for text in known}
+    plain = [phrase for phrase in _split(_read("mixed")["neutral"]) if phrase not in known]
+    return (*plain, *(phrase for phrase in load_delivery() if stem(phrase) not in stems))
 
 
 class Grammar:
@@ -96,10 +104,12 @@ class Grammar:
 
     Args:
         seed: the same seed gives the same instructions.
+        words: words of the language that carry no emotion, for plain instructions.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, words: Sequence[str] = ()) -> None:
         self._random = random.Random(seed)
+        self._words = tuple(words)
         templates = _read("templates")
         self._subjects = _split(templates["subjects"])
         self._abouts = _split(templates["about"])
@@ -108,12 +118,12 @@ class Grammar:
         self._similes = [p.text for p in lexicon() if p.kind == "similes"]
 
     def __iter__(self) -> Iterator[tuple[str, Emotion]]:
-        """Clauses with their emotion: seven in ten of one phrase, the rest blends and neutral ones."""
+        """Clauses with their emotion: six in ten of one phrase, the rest blends and neutral ones."""
         while True:
             draw = self._random.random()
-            if draw < 0.62:
+            if draw < 0.58:
                 yield self.one()
-            elif draw < 0.82:
+            elif draw < 0.76:
                 yield self.blend()
             else:
                 yield self.neutral()
@@ -133,7 +143,9 @@ class Grammar:
         return self._vary(f"{self._fill(first)}{joint}{second.text}"), Emotion(tuple(values))
 
     def neutral(self) -> tuple[str, Emotion]:
-        """One or two phrases without emotion, in the templates of the others."""
+        """A plain instruction, or one or two phrases without emotion in the templates of the others."""
+        if self._random.random() < 0.5:
+            return self._vary(plain_instruction(self._random, self._words)), Emotion.neutral()
         text = self._random.choice(neutral_phrases())
         draw = self._random.random()
         if draw < 0.3:
@@ -153,7 +165,7 @@ class Grammar:
 
     def _fill(self, phrase: Phrase) -> str:
         kind, text = phrase.kind, phrase.text
-        if kind == "adjectives" and self._random.random() < 0.15:
+        if kind == "adjectives" and self._random.random() < 0.22:
             return f"{self._random.choice(('', 'said ', 'he says '))}{adverb(text)}"
         template = self._random.choice(self._templates[kind])
         return template.format(
@@ -168,16 +180,3 @@ class Grammar:
     def _vary(self, text: str) -> str:
         persons = self._random.choice(_PERSONS)
         return re.sub(r"[a-z]+", lambda match: persons.get(match[0], match[0]), text.lower()).strip()
-
-
-def adverb(adjective: str) -> str:
-    """The adverb of an adjective, by the spelling rules of English; of a phrase, that of its last word."""
-    if adjective.endswith("ly") or " " in adjective:
-        return adjective
-    if adjective.endswith("y") and len(adjective) > 3:
-        return f"{adjective[:-1]}ily"
-    if adjective.endswith("ic"):
-        return f"{adjective}ally"
-    if adjective.endswith("le"):
-        return f"{adjective[:-1]}y"
-    return f"{adjective}ly"
