@@ -145,9 +145,7 @@ def inverse_stft(spectrum: Tensor, window: Tensor) -> Tensor:
 
 def _repeat_edges(x: Tensor) -> Tensor:
     """First and last frame repeated: (batch, frames, channels) to (batch, frames + 2 · edge, channels)."""
-    return torch.cat(
-        [x[:, :1].expand(-1, EDGE_FRAMES, -1), x, x[:, -1:].expand(-1, EDGE_FRAMES, -1)], dim=1
-    )
+    return torch.cat([x[:, :1].expand(-1, EDGE_FRAMES, -1), x, x[:, -1:].expand(-1, EDGE_FRAMES, -1)], dim=1)
 
 
 def _overlap_add(blocks: Tensor) -> Tensor:
