@@ -88,9 +88,11 @@ class Line:
     @property
     def emotions(self) -> list[Emotion]:
         """Emotion of each piece, as the models read it."""
-        return [spoken.emotion for spoken in self._spoken()]
+        return [spoken.emotion for spoken in self.spoken]
 
-    def _spoken(self) -> list[Spoken]:
+    @property
+    def spoken(self) -> list[Spoken]:
+        """What the models get for the emotion of each piece."""
         return [derive(piece.emotion or self.delivery.emotion, self.taught) for piece in self.script.pieces]
 
     def speech(self, codes: Sequence[Tensor], audio: Sequence[Tensor], timings: dict[str, float]) -> Speech:
@@ -104,7 +106,7 @@ class Line:
         silences = self.script.silences
         audio = [
             samples * 10.0 ** (spoken.energy / 20.0) if spoken.energy else samples
-            for samples, spoken in zip(audio, self._spoken(), strict=True)
+            for samples, spoken in zip(audio, self.spoken, strict=True)
         ]
         samples = join_segments(audio, silences).numpy()
         exact = np.zeros(self.samples, dtype=np.float32)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from emotts.audio.seams import FADE_SAMPLES
+from emotts.emotion.derived import derive
 from emotts.errors import InputError, ModelError
 from emotts.line import Delivery, Line, PiecePlanner
 from emotts.model import GenerationConfig, Model
@@ -118,10 +119,20 @@ class Pacing:
 
 @dataclass(frozen=True)
 class _Part:
-    """A segment and its place in the speech: samples of silence before it, and whether it is faded."""
+    """A segment and its place in the speech.
+
+    Attributes:
+        segment: what the models read.
+        text: of the segment.
+        energy: change of its loudness in dB.
+        silence: samples of silence before it.
+        fade_in: whether it is faded in.
+        fade_out: whether it is faded out.
+    """
 
     segment: Segment
     text: str
+    energy: float
     silence: int
     fade_in: bool
     fade_out: bool
@@ -131,11 +142,13 @@ def stream_line(model: Model, line: Line, settings: GenerationConfig, pacing: Pa
     """Speaks a text that is known to its end; exactly `Line.samples` samples in all."""
     gaps = line.script.silences
     parts = []
-    for number, (piece, segment) in enumerate(zip(line.script.pieces, line.segments(), strict=True)):
+    pieces = zip(line.script.pieces, line.segments(), line.spoken, strict=True)
+    for number, (piece, segment, spoken) in enumerate(pieces):
         first, last = number == 0, number == len(line.plans) - 1
         before, after = bool(not first or gaps[0]), bool(not last or gaps[-1])
-        parts.append(_Part(segment, piece.text, gaps[number], before, after))
-    shaper = _Shaper(line.delivery.energy, line.seed, line.samples)
+        energy = line.delivery.energy + spoken.energy
+        parts.append(_Part(segment, piece.text, energy, gaps[number], before, after))
+    shaper = _Shaper(line.seed, line.samples)
     return _speak(model, parts, settings, pacing, shaper)
 
 
@@ -164,7 +177,7 @@ def stream_pieces(
     Raises:
         InputError: a piece is no string, or there was nothing to say in all of them.
     """
-    shaper = _Shaper(0.0, seed, None)
+    shaper = _Shaper(seed, None)
 
     def parts() -> Iterator[_Part]:
         planner = PiecePlanner(model, voice, speed)
@@ -177,11 +190,12 @@ def stream_pieces(
                 fault = error if sentences.strip() else fault
                 continue
             plans = planner.plan(script, delivery, last)
-            shaper.energy = delivery.energy
+            spoken = derive(delivery.emotion, model.config.emotions)
+            energy = delivery.energy + spoken.energy
             for index, (piece, plan) in enumerate(zip(script.pieces, plans, strict=True)):
-                segment = Segment(piece.phonemes, plan, voice, delivery.emotion, seed, number)
+                segment = Segment(piece.phonemes, plan, voice, spoken.emotion, seed, number)
                 ends = last and index == len(plans) - 1
-                yield _Part(segment, piece.text, 0, number > 0, not ends)
+                yield _Part(segment, piece.text, energy, 0, number > 0, not ends)
                 number += 1
         if not number:
             raise fault
@@ -198,7 +212,7 @@ def _speak(
 ) -> Iterator[Chunk]:
     text = ""
     for part in parts:
-        text = part.text
+        text, shaper.energy = part.text, part.energy
         yield from shaper.shape(torch.zeros(part.silence), text)
         done, whole = 0, part.segment.total * SAMPLES_PER_TOKEN
         with closing(stream_segment(model, part.segment, settings, pacing)) as segment:
@@ -248,8 +262,9 @@ class _Shaper:
     Louder than ±1, offline speech is scaled as a whole; a stream can only be scaled from there on.
     """
 
-    def __init__(self, energy: float, seed: int, total: int | None) -> None:
-        self.energy, self.seed, self.total = energy, seed, total
+    def __init__(self, seed: int, total: int | None) -> None:
+        self.seed, self.total = seed, total
+        self.energy = 0.0
         self.start = 0
         self._limit = 1.0
 

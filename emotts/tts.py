@@ -14,6 +14,7 @@ import torch
 from emotts.device import pick_device
 from emotts.emotion import Emotion
 from emotts.emotion.calibration import check_guidance, check_wanted
+from emotts.emotion.derived import derive
 from emotts.errors import InputError
 from emotts.line import Delivery, Line, Row, exact_samples, plan_script
 from emotts.markup import Lexicon, check_markup
@@ -265,7 +266,7 @@ class EmoTTS:
         phonemizer = _phonemizer(language or self.model.config.languages[0])
         fixed = None if emotion_from_text else self._delivery("", row)
         if fixed is not None:
-            self._check_wanted(options, [fixed.emotion])
+            self._check_wanted(options, [derive(fixed.emotion, self.model.config.emotions).emotion])
 
         def read(sentences: str) -> tuple[Script, Delivery]:
             script = make_script(sentences, phonemizer, False, words)

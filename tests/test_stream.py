@@ -43,6 +43,7 @@ def mel_distance(a: np.ndarray, b: np.ndarray) -> float:
         {},
         {"emotion": "happy:0.5", "voice": "bert", "duration": 4.123},
         {"speed": 1.3, "instruct": "shouting, furious"},
+        {"emotion": "calm"},
         {"tokens": 110, "cfg": 1.0, "noise": 0.5, "temperature": 0.0},
     ],
 )
@@ -141,6 +142,14 @@ def test_a_sentence_is_spoken_before_the_next_has_come(tiny_tts: EmoTTS) -> None
     assert asked == []
     assert next(stream).text.strip() == "Where is he?"
     assert asked == ["Where is ", "he? ", "Nobody "]
+
+
+def test_pieces_in_a_derived_emotion_are_as_loud_as_the_text(tiny_tts: EmoTTS) -> None:
+    offline = tiny_tts.synthesize(LONG, seed=3, emotion="melancholic")
+    streamed = joined(tiny_tts.stream(iter([LONG]), seed=3, emotion="melancholic", lookahead=None))
+    neutral = tiny_tts.synthesize(LONG, seed=3)
+    assert np.std(streamed) == pytest.approx(np.std(offline.audio), rel=0.1)
+    assert np.std(offline.audio) < 0.9 * np.std(neutral.audio)
 
 
 def test_pieces_follow_speed_and_the_emotion_of_their_words(tiny_tts: EmoTTS) -> None:
