@@ -82,7 +82,7 @@ def test_the_first_chunk_comes_while_the_language_model_runs(
     pitch = tiny_tts.model.components["vocoder"].pitch
     scores = pitch.scores
     # A trained network is sure of its pitch; one that is not keeps the vocoder waiting.
-    monkeypatch.setattr(pitch, "scores", lambda mel: (50 * scores(mel)[0], torch.ones(mel.shape[:2])))
+    monkeypatch.setattr(pitch, "scores", lambda mel, *mask: (50 * scores(mel)[0], torch.ones(mel.shape[:2])))
     stream = tiny_tts.stream(TEXT, tokens=120, seed=1, chunk=0.6, lookahead=0.16)
     assert not drawn
     first = len(next(stream).audio)
