@@ -65,7 +65,7 @@ def launch(
         InputError: the port is taken, or the address is none of this machine.
     """
     page = build(tts)
-    _, address, _ = page.launch(
+    address = page.launch(
         server_name=host,
         server_port=free_port(host, port),
         share=share,
@@ -81,9 +81,8 @@ def launch(
         max_file_size=LARGEST_UPLOAD,
         state_session_capacity=200,
         ssr_mode=False,
-        mcp_server=False,
         pwa=False,
-    )
+    )[1]
     if wait:
         page.block_thread()
     return page, address

@@ -72,30 +72,8 @@ def lay_out(voices: dict[str, str], default_voice: str | None, steps: int) -> tu
     voice = _voice(voices, default_voice)
     emotion, parts = _emotion()
     length, possible = _length()
-    with gr.Column(elem_classes="em-card"):
-        gr.HTML("<h3>Take</h3>")
-        with gr.Row(elem_classes="em-seed"):
-            seed = gr.Number(
-                new_seed,
-                label="Seed",
-                info="the same seed speaks the same samples",
-                precision=0,
-                minimum=0,
-                elem_id="seed",
-                min_width=150,
-            )
-            with gr.Column(min_width=120):
-                draw = gr.Button("Random", size="sm", elem_id="new-seed")
-                new_each = gr.Checkbox(True, label="New for every take", elem_id="new-each")
-        with gr.Accordion("More", open=False):
-            markup = gr.Checkbox(
-                False,
-                label="Read markup",
-                info="[pause 0.5s], [emotion sad:0.6]…[/emotion], &lt;word|PHONES&gt;",
-            )
-            quality = gr.Slider(1, 64, steps, step=1, label="Steps", info="of the decoder; fewer are faster")
+    take, draw = _take(steps)
     sliders = emotion.pop("sliders")
-    take = {"seed": seed, "new_each": new_each, "markup": markup, "steps": quality}
     controls = Controls(text=text, sliders=sliders, **voice, **emotion, **length, **take)
     return controls, Extras(**parts, possible=possible, new_seed=draw, examples=examples)
 
@@ -191,3 +169,29 @@ def _length() -> tuple[dict, gr.HTML]:
         api_visibility="private",
     )
     return {"length_from": source, "seconds": seconds, "speed": speed}, possible
+
+
+def _take(steps: int) -> tuple[dict, gr.Button]:
+    with gr.Column(elem_classes="em-card"):
+        gr.HTML("<h3>Take</h3>")
+        with gr.Row(elem_classes="em-seed"):
+            seed = gr.Number(
+                new_seed,
+                label="Seed",
+                info="the same seed speaks the same samples",
+                precision=0,
+                minimum=0,
+                elem_id="seed",
+                min_width=150,
+            )
+            with gr.Column(min_width=120):
+                draw = gr.Button("Random", size="sm", elem_id="new-seed")
+                new_each = gr.Checkbox(True, label="New for every take", elem_id="new-each")
+        with gr.Accordion("More", open=False):
+            markup = gr.Checkbox(
+                False,
+                label="Read markup",
+                info="[pause 0.5s], [emotion sad:0.6]…[/emotion], &lt;word|PHONES&gt;",
+            )
+            quality = gr.Slider(1, 64, steps, step=1, label="Steps", info="of the decoder; fewer are faster")
+    return {"seed": seed, "new_each": new_each, "markup": markup, "steps": quality}, draw

@@ -13,7 +13,7 @@ from emotts.dubbing.cast import EVERYONE
 from emotts.dubbing.script import FORMATS
 from emotts.errors import InputError
 from emotts_demo.dub_session import DubSession, DubSettings
-from emotts_demo.example_video import make_example
+from emotts_demo.example_video import SCRIPT, VIDEO, make_example
 from emotts_demo.messages import shown
 from emotts_demo.pictures import speech_figure
 from emotts_demo.player import follow, playable, player
@@ -38,6 +38,7 @@ class DubTab:
 
     def __init__(self, tts: EmoTTS) -> None:
         self.tts = tts
+        self._folder = tempfile.TemporaryDirectory(prefix="emotts-")  # goes with the process
 
     def build(self) -> None:
         """Makes the components inside the layout that is open."""
@@ -162,7 +163,10 @@ class DubTab:
     @shown
     def load_example(self) -> tuple[str, str]:
         """Draws the example and puts it into the inputs."""
-        video, script = make_example(Path(tempfile.mkdtemp(prefix="emotts-example-")))
+        folder = Path(self._folder.name, "example")
+        video, script = folder / VIDEO, folder / SCRIPT
+        if not (video.exists() and script.exists()):
+            make_example(folder)
         return str(video), str(script)
 
     @shown
@@ -177,7 +181,7 @@ class DubTab:
         """Reads the script as soon as both files are there."""
         if not video or not script:
             return before, version, *[gr.skip()] * 4
-        folder = Path(tempfile.mkdtemp(prefix="emotts-dub-"))
+        folder = Path(tempfile.mkdtemp(prefix="dub-", dir=self._folder.name))
         session = DubSession(self.tts, folder, video, script)
         session.add_voices(recordings or [])
         _close(before)

@@ -12,6 +12,9 @@ from emotts.dubbing.optional import optional_import
 from emotts.dubbing.script import clock
 from emotts.timebase import SAMPLE_RATE
 
+VIDEO, SCRIPT = "station.mp4", "station.srt"
+"""Names of the files."""
+
 SECONDS = 11.0
 LINES = (
     (0.6, 2.2, "Anna", "angry:0.6", "Where were you?"),
@@ -36,9 +39,9 @@ def make_example(folder: Path) -> tuple[Path, Path]:
         MissingDependencyError: PyAV is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    script = folder / "station.srt"
+    script = folder / SCRIPT
     script.write_text("".join(_cue(*entry) for entry in enumerate(LINES, 1)), encoding="utf-8")
-    return _write_video(folder / "station.mp4"), script
+    return _write_video(folder / VIDEO), script
 
 
 def _cue(number: int, line: tuple[float, float, str, str, str]) -> str:

@@ -122,6 +122,10 @@ class Wish:
         Raises:
             InputError: something that is asked for is missing.
         """
+        if len(self.text) > LONGEST_TEXT:
+            raise InputError(
+                f"the text has {len(self.text)} characters; the page takes at most {LONGEST_TEXT}"
+            )
         if self.length_from == SECONDS and self.seconds is None:
             raise InputError("write how many seconds the speech is to last, or take its natural length")
         return {

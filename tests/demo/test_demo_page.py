@@ -68,7 +68,9 @@ def test_speed_and_new_takes(tiny_tts) -> None:
 
 def test_a_recording_gives_the_voice(tiny_tts, reference: Path) -> None:
     row = values(tiny_tts, voice_from=RECORDING, recorded_voice=str(reference))
-    assert "reference" in SpeechTab(tiny_tts).speak(*row, progress=told)[1]
+    (_, samples), *_ = SpeechTab(tiny_tts).speak(*row, progress=told)
+    direct = tiny_tts.synthesize(TEXT, voice=reference, emotion="happy:0.7", seed=7)
+    assert np.array_equal(samples, playable(direct.audio)[1])
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.label)
@@ -85,6 +87,7 @@ def test_every_example_speaks(tiny_tts, example) -> None:
     [
         ({"text": "  "}, "the text is empty; give at least one word"),
         ({"text": None}, "the text is empty; give at least one word"),
+        ({"text": "word " * 2000}, "the page takes at most 4096"),
         ({"text": "…"}, "nothing that can be pronounced"),
         ({"length_from": SECONDS, "seconds": None}, "how many seconds"),
         ({"length_from": SECONDS, "seconds": -1}, "duration must be"),
