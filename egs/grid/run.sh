@@ -41,12 +41,12 @@ if run 2; then
   "$python" "$here/local/stages.py" train --clips "$exp/clips.npz" --config "$config" --output "$exp/lips" \
     --minutes "$minutes"
 fi
+files=()
+if [ -n "$grid" ]; then files=(--grid "$grid" --speaker "$speaker"); fi
 if run 3; then
-  "$python" "$here/local/stages.py" tune --clips "$exp/clips.npz" --model "$exp/lips"
+  "$python" "$here/local/stages.py" tune --clips "$exp/clips.npz" --model "$exp/lips" "${files[@]}"
 fi
 if run 4; then
-  files=()
-  if [ -n "$grid" ]; then files=(--grid "$grid" --speaker "$speaker"); fi
   "$python" "$here/local/stages.py" score --clips "$exp/clips.npz" --model "$exp/lips" \
     --output "$exp/RESULTS.md" "${files[@]}"
 fi

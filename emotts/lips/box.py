@@ -23,7 +23,7 @@ WIDTHS = (10, 14, 20)
 MARGIN = 1.3
 """The box that is used is larger by this than the one that won, for lips open further than they move."""
 
-LEAST_CORRELATION = 0.25
+LEAST_CORRELATION = 0.15
 """Correlation of the motion in the box with the level, below which nothing there speaks."""
 
 LEAST_MOTION = 0.3

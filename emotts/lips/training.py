@@ -22,6 +22,8 @@ from emotts.lips.network import LipAligner, LipAlignerConfig
 from emotts.text.phonemize import Phonemes
 from emotts.timebase import TOKEN_RATE
 
+PICTURE = (HEIGHT, WIDTH)
+
 Natural = Callable[[str, str | None], tuple[Phonemes, list[float]]]
 """Gives phonemes and natural durations of a text in a voice."""
 
@@ -40,7 +42,8 @@ class TrainingConfig(StrictModel):
         wider: most seconds by which a window goes beyond the words on either side.
         exact: share of windows that do not.
         tempo: by how much a clip is played faster or slower at most, as a factor.
-        shift: by how much the box is moved at most, in its own size; 0.25 at most.
+        shift: by how much the box is moved at most, in its own size.
+        zoom: by which factor its size changes at most; up to 1.5 is in the corpus' pictures.
         mirror: whether half of the mouths are mirrored.
         noise: grey levels of noise.
         held_out: every n-th clip is kept for the test.
@@ -58,6 +61,7 @@ class TrainingConfig(StrictModel):
     exact: float = 0.4
     tempo: float = 1.25
     shift: float = 0.12
+    zoom: float = 1.4
     mirror: bool = True
     noise: float = 3.0
     held_out: int = 10
@@ -146,7 +150,7 @@ def draw(example: Example, config: TrainingConfig, random: np.random.Generator) 
 
 
 def look_at(region: np.ndarray, config: TrainingConfig, random: np.random.Generator) -> Tensor:
-    """A box in the region, moved and perhaps mirrored, with noise.
+    """A box in the region, moved, resized and perhaps mirrored, with noise.
 
     Args:
         region: uint8, shape (frames, 24, 48).
@@ -154,17 +158,29 @@ def look_at(region: np.ndarray, config: TrainingConfig, random: np.random.Genera
     Returns:
         shape (frames, 16, 32).
     """
-    moves = (round(config.shift * size * random.uniform(-1, 1)) for size in (HEIGHT, WIDTH))
-    seen = center(region, *moves).astype(np.float32)
+    zoom = math.exp(random.uniform(-1, 1) * math.log(config.zoom))
+    high, wide = (
+        min(limit, round(zoom * size)) for limit, size in zip(region.shape[1:], PICTURE, strict=True)
+    )
+    moves = [config.shift * size * random.uniform(-1, 1) for size in PICTURE]
+    top, left = (
+        min(max(round((limit - size) / 2 + move), 0), limit - size)
+        for limit, size, move in zip(region.shape[1:], (high, wide), moves, strict=True)
+    )
+    seen = torch.from_numpy(region[:, top : top + high, left : left + wide].astype(np.float32))
+    if (high, wide) != PICTURE:
+        seen = torch.nn.functional.interpolate(
+            seen[None], PICTURE, mode="bilinear", antialias=zoom > 1, align_corners=False
+        )[0]
     if config.mirror and random.random() < 0.5:
-        seen = seen[:, :, ::-1]
-    noise = random.standard_normal(seen.shape, dtype=np.float32)
-    return torch.from_numpy(seen + config.noise * random.random() * noise)
+        seen = seen.flip(2)
+    noise = torch.from_numpy(random.standard_normal(tuple(seen.shape), dtype=np.float32))
+    return seen + config.noise * random.random() * noise
 
 
-def center(region: np.ndarray, down: int = 0, right: int = 0) -> np.ndarray:
-    """The mouth's own box in pictures of the corpus, perhaps moved by some pixels, shape (frames, 16, 32)."""
-    top, left = (region.shape[1] - HEIGHT) // 2 + down, (region.shape[2] - WIDTH) // 2 + right
+def center(region: np.ndarray) -> np.ndarray:
+    """The mouth's own box in pictures of the corpus, shape (frames, 16, 32)."""
+    top, left = (region.shape[1] - HEIGHT) // 2, (region.shape[2] - WIDTH) // 2
     return region[:, top : top + HEIGHT, left : left + WIDTH]
 
 

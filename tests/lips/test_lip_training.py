@@ -19,7 +19,7 @@ from emotts.text.phonemize import Phonemes
 
 SMALL = LipAlignerConfig(channels=(8, 8), dim=16, layers=1, space=16, dropout=0.0)
 CONFIG = TrainingConfig(
-    network=SMALL, steps=40, batch=8, warmup=5, rate=8e-3, shift=0.0, mirror=False, noise=1.0
+    network=SMALL, steps=40, batch=8, warmup=5, rate=8e-3, shift=0.0, zoom=1.0, mirror=False, noise=1.0
 )
 WORDS = {"me": ("m", "ˈiː"), "you": ("j", "ˈuː"), "so": ("s", "ˈoʊ")}
 SHOWN = {"m": 0, "ˈiː": 40, "j": 80, "ˈuː": 120, "s": 160, "ˈoʊ": 200}

@@ -128,6 +128,11 @@ def tune(options: argparse.Namespace) -> int:
             best = sum(errors), settings
     assert best is not None
     chosen = LipTimer(timer.network, best[1])
+    if options.grid is not None:
+        exact, loose = (
+            cases_of_videos(clips, voices, options.grid, options.speaker, wider, wider)
+            for wider in (0.0, LOOSE)
+        )
     found = [_likelihoods(chosen, cases) for cases in (exact, loose)]
     own, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
     # Lips of other words pass one time in ten.
@@ -206,16 +211,14 @@ def build_parser() -> argparse.ArgumentParser:
         if name != "train":
             stage.add_argument("--model", type=Path, required=True, help="directory of the aligner")
             stage.add_argument("--held-out", type=int, default=10)
+            stage.add_argument("--grid", type=Path, help="the corpus, to find mouths anew in its files")
+            stage.add_argument("--speaker", default="s1")
     stages.choices["train"].add_argument("--config", type=Path, required=True, help="settings (YAML)")
     stages.choices["train"].add_argument("--output", type=Path, required=True, help="directory to write")
     stages.choices["train"].add_argument("--minutes", type=float, default=float("inf"), help="time limit")
     stages.choices["score"].add_argument(
         "--output", type=Path, help="Markdown to write; else standard output"
     )
-    stages.choices["score"].add_argument(
-        "--grid", type=Path, help="the corpus, to find the mouth anew in files"
-    )
-    stages.choices["score"].add_argument("--speaker", default="s1")
     return parser
 
 
