@@ -241,8 +241,9 @@ class EmoTTS:
                 a sentence is spoken as soon as the first word after it shows that it is whole. What needs
                 the whole text (duration, tokens, plan, markup) is refused for pieces, and speed and
                 emotion_from_text are applied to each sentence by itself.
-            chunk: seconds of the first window of the decoder, at least 0.04. Short ones begin sooner and cost
-                more; each that follows is as long as all before it. The vocoder keeps 0.4 s of it back.
+            chunk: seconds of the first window of the decoder, at least 0.04, of which the vocoder keeps 0.4 s
+                back; each that follows is as long as all before it. Short ones cost more and hardly begin
+                sooner.
             lookahead: seconds of speech that the decoder sees beyond a window; None waits for whole segments.
 
         All other arguments are those of `synthesize`. Close the iterator to stop early.

@@ -173,3 +173,19 @@ def test_guidance_without_an_expert_is_refused(model: Path, tmp_path: Path) -> N
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(ModelError, match="did you mean 'gate'"):
         load_config(tmp_path)
+
+
+def test_streams_are_guided_as_offline_speech_is(tts: EmoTTS) -> None:
+    def streamed(**options: object) -> np.ndarray:
+        chunks = tts.stream(TEXT, tokens=40, seed=3, chunk=0.4, **options)
+        return np.concatenate([chunk.audio for chunk in chunks])
+
+    offline = tts.synthesize(TEXT, emotion="angry", tokens=40, seed=3).audio
+    np.testing.assert_allclose(streamed(emotion="angry", lookahead=None), offline, atol=1e-4)
+    windows = streamed(emotion="angry", lookahead=0.08)
+    unguided = streamed(emotion="angry", lookahead=0.08, guidance_schedule="none")
+    assert windows.shape == offline.shape and not np.array_equal(windows, unguided)
+    with pytest.raises(InputError, match="alpha"):
+        tts.stream(TEXT, alpha=1.0)
+    with pytest.raises(InputError, match="alpha"):
+        tts.stream(iter([TEXT]), alpha=1.0)
