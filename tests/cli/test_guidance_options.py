@@ -104,7 +104,6 @@ def test_a_line_is_guided_alike_alone_and_in_a_list(tts: EmoTTS) -> None:
         ({"guidance_schedule": "constant"}, "calibrated for derived guidance only: give alpha"),
         ({"guidance_schedule": "none", "beta": 1.0}, "leaves nothing for beta to do"),
         ({"emotion": "neutral", "alpha": 1.0}, "alpha guides towards an emotion: ask for one of happy"),
-        ({"emotion": "calm", "alpha": 1.0}, "alpha guides towards an emotion"),
     ],
 )
 def test_a_wrong_wish_is_one_clear_line(tts: EmoTTS, options: dict, message: str) -> None:

@@ -117,7 +117,7 @@ def test_sounds_between_the_lines_keep_their_numbers(tiny_tts, scene, tmp_path: 
 
 
 def test_uploaded_voices_can_be_cast(tiny_tts, session: DubSession, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "tom.wav", speech_like(3.0), 24_000)
+    soundfile.write(tmp_path / "tom.wav", speech_like(3.5), 24_000)
     DubTab(tiny_tts).add_voices([str(tmp_path / "tom.wav")], session, 0)
     session.choose("Tom", "tom.wav")
     assert session.speak(2, 0).speech is not None

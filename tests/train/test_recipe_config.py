@@ -24,7 +24,7 @@ def test_every_recipe_is_valid(path: Path) -> None:
 @pytest.mark.parametrize("name", ["recipe", "gpu"])
 def test_both_embedded_recipes_make_the_same_networks(name: str) -> None:
     recipe = RecipeConfig.load(EGS / "embedded" / "conf" / f"{name}.yaml")
-    models = {part: recipe.task_config(part).model for part in TASKS}
+    models = {part: recipe.task_config(part).model for part in TASKS if recipe.part(part)}
     assert (models["voice"].dim, models["voice"].layers) == (192, 4)
     assert models["tokenizer"].dim == 256 and models["tokenizer"].levels == (8, 5, 5, 5)
     assert (models["lm"].dim, models["lm"].layers) == (256, 6)

@@ -196,9 +196,9 @@ def test_stages_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
         ("shards", r"run stage 2 \(features\) first"),
         ("voice", r"run stage 3 \(shards\) first"),
         ("tokens", r"run stage 3 \(shards\) first"),
-        ("decode", r"run stage 15 \(pack\) first"),
-        ("calibrate", r"run stage 15 \(pack\) first"),
-        ("score", r"run stage 17 \(decode\) first"),
+        ("decode", r"run stage 17 \(pack\) first"),
+        ("calibrate", r"run stage 17 \(pack\) first"),
+        ("score", r"run stage 19 \(decode\) first"),
     ],
 )
 def test_a_stage_says_which_one_makes_what_it_lacks(tmp_path: Path, stage: str, missing: str) -> None:
