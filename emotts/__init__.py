@@ -1,7 +1,7 @@
 """emotts: speech synthesis whose emotion and duration are controlled exactly.
 
 Public names, loaded on first use so that importing the package stays light:
-EmoTTS, Speech, Voice, Emotion, TimingPlan, EmottsError.
+EmoTTS, Speech, Chunk, Voice, Emotion, TimingPlan, dub, EmottsError.
 """
 
 from __future__ import annotations
@@ -12,20 +12,24 @@ from typing import TYPE_CHECKING, Any
 from emotts.errors import EmottsError
 
 if TYPE_CHECKING:
+    from emotts.dubbing.dub import dub
     from emotts.emotion import Emotion
+    from emotts.stream import Chunk
     from emotts.timing import TimingPlan
     from emotts.tts import EmoTTS, Speech
     from emotts.voice import Voice
 
 __version__ = "0.1.0"
-__all__ = ["EmoTTS", "Emotion", "EmottsError", "Speech", "TimingPlan", "Voice", "__version__"]
+__all__ = ["Chunk", "EmoTTS", "Emotion", "EmottsError", "Speech", "TimingPlan", "Voice", "__version__", "dub"]
 
 _HOMES = {
     "EmoTTS": "emotts.tts",
     "Speech": "emotts.tts",
+    "Chunk": "emotts.stream",
     "Voice": "emotts.voice",
     "Emotion": "emotts.emotion",
     "TimingPlan": "emotts.timing",
+    "dub": "emotts.dubbing.dub",
 }
 
 

@@ -19,6 +19,8 @@ from safetensors.torch import load, save
 from torch import nn
 
 from emotts.config import StrictModel
+from emotts.emotion.calibration import GuidanceConfig, GuidanceSchedule
+from emotts.emotion.derived import ACTED
 from emotts.errors import InputError, ModelError, OutputError
 from emotts.files import temporary_sibling
 from emotts.timebase import SAMPLE_RATE
@@ -27,6 +29,9 @@ from emotts.voice.voice import Voice, read_voice_metadata
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.yaml"
 EMBEDDED = "embedded"
+
+_STATISTICS_SLACK = 0.1
+"""Mel statistics of expert and decoder may differ by this share of the deviation."""
 
 COMPONENTS: dict[str, tuple[str, str, str]] = {
     "tokenizer": ("emotts.semantic.tokenizer", "SemanticTokenizer", "TokenizerConfig"),
@@ -37,6 +42,12 @@ COMPONENTS: dict[str, tuple[str, str, str]] = {
     "duration": ("emotts.timing.predictor", "DurationPredictor", "DurationPredictorConfig"),
 }
 """Module, class and configuration class of each component."""
+
+OPTIONAL_COMPONENTS: dict[str, tuple[str, str, str]] = {
+    "emotion_encoder": ("emotts.emotion.encoder", "EmotionEncoder", "EmotionEncoderConfig"),
+    "expert": ("emotts.emotion.expert", "EmotionExpert", "EmotionExpertConfig"),
+}
+"""Components that a model may lack; what needs one says so."""
 
 
 class GenerationConfig(StrictModel):
@@ -51,6 +62,9 @@ class GenerationConfig(StrictModel):
         top_p: share of the probability that it draws from.
         top_k: number of codes that it draws from.
         repetition_penalty: on codes of the last tokens; 1 is none.
+        guidance_schedule: of the guidance by the emotion expert; None is the one in `ModelConfig.guidance`.
+        alpha: weight of the wanted emotion, instead of what the intensity is calibrated to.
+        beta: weight of the unwanted emotions; None is a quarter of alpha.
     """
 
     steps: int = 8
@@ -60,6 +74,9 @@ class GenerationConfig(StrictModel):
     top_p: float = 0.9
     top_k: int = 50
     repetition_penalty: float = 1.0
+    guidance_schedule: GuidanceSchedule | None = None
+    alpha: float | None = Field(None, ge=0)
+    beta: float | None = Field(None, ge=0)
 
 
 class FileRecord(StrictModel):
@@ -79,8 +96,10 @@ class ModelConfig(StrictModel):
         languages: espeak codes; the first is the default.
         sample_rate: in Hz; always `SAMPLE_RATE`.
         default_voice: a name in voices/, or empty.
+        emotions: what recordings taught; others are derived from these (`emotts.emotion.derived`).
         symbols: digest of the phoneme table that the networks were trained with.
         generation: defaults of `EmoTTS.synthesize`.
+        guidance: how the emotion expert guides the decoder; None where there is no expert, or no calibration.
         components: configuration of each network.
         files: checksum of each network's file.
     """
@@ -92,8 +111,10 @@ class ModelConfig(StrictModel):
     languages: tuple[str, ...] = ("en-us",)
     sample_rate: int = SAMPLE_RATE
     default_voice: str = ""
+    emotions: tuple[str, ...] = ACTED
     symbols: str = ""
     generation: GenerationConfig = GenerationConfig()
+    guidance: GuidanceConfig | None = None
     components: dict[str, dict[str, Any]]
     files: dict[str, FileRecord] = Field(default_factory=dict)
 
@@ -105,7 +126,8 @@ class Model:
     Attributes:
         directory: where it was read from.
         config: content of config.yaml.
-        components: the networks by name (`COMPONENTS`), in evaluation mode, float32.
+        components: the networks by name (`COMPONENTS`, and those of `OPTIONAL_COMPONENTS` that it has), in
+            evaluation mode, float32.
     """
 
     directory: Path
@@ -136,7 +158,7 @@ def save_model(
 
     Args:
         directory: must not exist unless `force` is set.
-        components: a network for each name in `COMPONENTS`.
+        components: a network for each name in `COMPONENTS`, and for some in `OPTIONAL_COMPONENTS`.
         config: `files` and `symbols` are filled in here; `components` must hold each network's
             configuration.
         half: store floating-point parameters as float16; buffers stay as they are.
@@ -149,7 +171,8 @@ def save_model(
         ModelError: a component is missing or holds numbers that are not finite.
     """
     directory = Path(directory)
-    missing = [name for name in COMPONENTS if name not in components or name not in config.components]
+    wanted = present_components(config)
+    missing = [name for name in wanted if name not in components or name not in config.components]
     if missing:
         raise ModelError(f"cannot save {directory}: no component or configuration for {', '.join(missing)}")
     if directory.exists() and not force:
@@ -177,7 +200,7 @@ def _write_directory(
 ) -> None:
     (folder / "voices").mkdir(parents=True)
     files = {}
-    for name in COMPONENTS:
+    for name in present_components(config):
         content = _component_bytes(name, components[name], half)
         files[f"{name}.safetensors"] = FileRecord(sha256=hashlib.sha256(content).hexdigest())
         (folder / f"{name}.safetensors").write_bytes(content)
@@ -274,9 +297,11 @@ def load_config(directory: Path | str) -> ModelConfig:
         raise ModelError(str(error)) from None
     if config.sample_rate != SAMPLE_RATE:
         raise ModelError(f"{path}: sample_rate must be {SAMPLE_RATE}, not {config.sample_rate}")
-    for name in COMPONENTS:
+    for name in present_components(config):
         if name not in config.components or f"{name}.safetensors" not in config.files:
             raise ModelError(f"{path} lacks the component {name}")
+    if config.guidance is not None and "expert" not in config.components:
+        raise ModelError(f"{path} has a section guidance, but no component expert that could guide")
     if config.symbols != symbols_digest():
         raise ModelError(f"{path}: the model was trained with another phoneme table than this emotts has")
     return config
@@ -289,9 +314,14 @@ def symbols_digest() -> str:
     return hashlib.sha256("\n".join(SYMBOLS).encode()).hexdigest()[:16]
 
 
+def present_components(config: ModelConfig) -> list[str]:
+    """Components of a model: those that every model has, and the optional ones that it configures."""
+    return [*COMPONENTS, *(name for name in OPTIONAL_COMPONENTS if name in config.components)]
+
+
 def component_class(name: str) -> tuple[type[nn.Module], type[StrictModel]]:
     """Class and configuration class of a component."""
-    module_name, class_name, config_name = COMPONENTS[name]
+    module_name, class_name, config_name = {**COMPONENTS, **OPTIONAL_COMPONENTS}[name]
     module = import_module(module_name)
     return getattr(module, class_name), getattr(module, config_name)
 
@@ -304,8 +334,24 @@ def load_model(directory: Path | str, device: torch.device | str = "cpu") -> Mod
     """
     directory = Path(directory)
     config = load_config(directory)
-    components = {name: _load_component(directory, config, name).to(device) for name in COMPONENTS}
+    names = present_components(config)
+    components = {name: _load_component(directory, config, name).to(device) for name in names}
+    _check_expert(directory, components)
     return Model(directory, config, components)
+
+
+def _check_expert(directory: Path, components: Mapping[str, nn.Module]) -> None:
+    """The expert reads what the decoder makes, so both must normalise the mel alike."""
+    if "expert" not in components:
+        return
+    expert, decoder = (components[name].state_dict() for name in ("expert", "acoustic"))
+    for key in ("mel_mean", "mel_std"):
+        mine, its = expert[key], decoder[key]
+        slack = _STATISTICS_SLACK * decoder["mel_std"]
+        if mine.shape != its.shape or bool(((mine - its).abs() > slack).any()):
+            raise ModelError(
+                f"{directory}: the expert was trained for another acoustic decoder: their {key} differ"
+            )
 
 
 def _load_component(directory: Path, config: ModelConfig, name: str) -> nn.Module:

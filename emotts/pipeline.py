@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.acoustic.emotion_guidance import make_guidance, target_mask
+from emotts.acoustic.guidance import Guidance
 from emotts.emotion import Emotion
+from emotts.emotion.calibration import GuidanceConfig, dose_of
 from emotts.errors import ModelError
 from emotts.model import GenerationConfig, Model
 from emotts.semantic.lm_inputs import LMInputs
@@ -114,15 +117,14 @@ def render(
 
 
 def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
-    """Indices of segments that pass the models together: of one seed, of like length, not too many."""
-    order = sorted(range(len(segments)), key=lambda index: (segments[index].seed, segments[index].total))
+    """Indices of segments that pass the models together: of like length, not too many."""
+    order = sorted(range(len(segments)), key=lambda index: segments[index].total)
     batches: list[list[int]] = []
     for index in order:
         segment = segments[index]
         current = batches[-1] if batches else []
         fits = (
             bool(current)
-            and segments[current[0]].seed == segment.seed
             and len(current) < _BATCH_SEGMENTS
             and (len(current) + 1) * segment.total <= _BATCH_TOKENS
         )
@@ -136,23 +138,32 @@ def make_batches(segments: Sequence[Segment]) -> list[list[int]]:
 def run_lm(
     model: Model, segments: Sequence[Segment], settings: GenerationConfig
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Codes (tokens,) and latents (tokens, dim) of each segment; all have one seed."""
-    inputs = LMInputs.build(
+    """Codes (tokens,) and latents (tokens, dim) of each segment."""
+    numbers = [segment.number for segment in segments]
+    seeds = [segment.seed for segment in segments]
+    result = model.components["lm"].generate(lm_inputs(segments), sampling_of(settings), seeds, numbers)
+    return [row.cpu() for row in result.codes], result.latents
+
+
+def lm_inputs(segments: Sequence[Segment]) -> LMInputs:
+    """What the language model reads."""
+    return LMInputs.build(
         [segment.phonemes.ids for segment in segments],
         [segment.durations for segment in segments],
         [segment.total for segment in segments],
         torch.stack([segment.voice.embedding for segment in segments]),
         _emotions(segments),
     )
-    sampling = SamplingConfig(
+
+
+def sampling_of(settings: GenerationConfig) -> SamplingConfig:
+    """How the language model draws."""
+    return SamplingConfig(
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
         repetition_penalty=settings.repetition_penalty,
     )
-    numbers = [segment.number for segment in segments]
-    result = model.components["lm"].generate(inputs, sampling, segments[0].seed, numbers)
-    return [row.cpu() for row in result.codes], result.latents
 
 
 def run_acoustic(
@@ -175,10 +186,28 @@ def run_acoustic(
         prompt_codes=[_or_none(segment.voice.prompt_codes) for segment in segments],
         steps=settings.steps,
         cfg=settings.cfg,
+        guidance=emotion_guidance(model, segments, settings),
         temperature=settings.noise,
         seeds=[stage_seed(segment, 1) for segment in segments],
     )
     return [row[:size] for row, size in zip(mel, frames.tolist(), strict=True)]
+
+
+def emotion_guidance(
+    model: Model, segments: Sequence[Segment], settings: GenerationConfig
+) -> Guidance | None:
+    """Guidance of a batch by the model's emotion expert; None without one, and where all are neutral."""
+    expert = model.components.get("expert")
+    if expert is None:
+        return None
+    config = model.config.guidance or GuidanceConfig()
+    if settings.guidance_schedule is not None:
+        config = config.model_copy(update={"schedule": settings.guidance_schedule})
+    classes = expert.config.classes
+    doses = [dose_of(config, s.emotion, classes, settings.alpha, settings.beta) for s in segments]
+    prompts = [len(segment.voice.prompt_codes) for segment in segments]
+    mask = target_mask(prompts, [segment.total for segment in segments])
+    return make_guidance(expert, classes, doses, mask, config)
 
 
 @torch.inference_mode()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from emotts.emotion.calibration import MAX_ALPHA, MAX_BETA, SCHEDULES
 from emotts.errors import InputError
 
 SLOWEST, FASTEST = 0.5, 2.0
@@ -22,7 +24,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
     "top_k": (0, 1_000_000),
     "repetition_penalty": (1.0, 20.0),
+    "alpha": (0.0, MAX_ALPHA),
+    "beta": (0.0, MAX_BETA),
 }
+_CHOICES: dict[str, tuple[str, ...]] = {"guidance_schedule": SCHEDULES}
 _WHOLE = ("steps", "top_k")
 
 
@@ -30,6 +35,9 @@ def check_request(
     text: str,
     *,
     emotion: object = None,
+    emotion_audio: object = None,
+    instruct: str | None = None,
+    emotion_from_text: bool = False,
     duration: float | None = None,
     tokens: int | None = None,
     speed: float | None = None,
@@ -50,6 +58,7 @@ def check_request(
         raise InputError(
             f"the text {shorten(text)!r} holds nothing that can be pronounced: give at least one word"
         )
+    check_emotion_source(emotion, emotion_audio, instruct, emotion_from_text)
     if isinstance(emotion, str):
         from emotts.emotion import Emotion
 
@@ -59,6 +68,50 @@ def check_request(
         raise InputError(f"seed must be a whole number from 0 to 2**63 - 1, not {seed}")
     for name, value in options.items():
         check_option(name, value)
+
+
+def check_stream(text: object, markup: bool = False, **asked: Any) -> None:
+    """Checks a request whose text may be an iterable of pieces; `asked` are arguments of `check_request`.
+
+    Raises:
+        InputError: the first thing that is wrong.
+    """
+    if isinstance(text, str):
+        check_request(text, **asked)
+        return
+    if not isinstance(text, Iterable) or isinstance(text, bytes | bytearray | Mapping):
+        kind = type(text).__name__
+        raise InputError(f"the text must be a string or an iterable of strings, not {kind}")
+    for name in ("duration", "tokens", "plan", "markup"):
+        if (markup or None) if name == "markup" else asked.get(name) is not None:
+            raise InputError(f"{name} needs the whole text: give it as one string, or leave {name} out")
+    check_request("a text", **asked)
+
+
+def check_emotion_source(
+    emotion: object = None,
+    emotion_audio: object = None,
+    instruct: object = None,
+    emotion_from_text: object = None,
+) -> None:
+    """Checks that there is at most one source of emotion, and that an instruction has words.
+
+    Raises:
+        InputError: two sources, or an instruction that is no string or holds no letter.
+    """
+    sources = {
+        "emotion": emotion,
+        "emotion_audio": emotion_audio,
+        "instruct": instruct,
+        "emotion_from_text": emotion_from_text or None,
+    }
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"give one source of emotion ({', '.join(sources)}), not {' and '.join(given)}")
+    if instruct is not None and not isinstance(instruct, str):
+        raise InputError(f"instruct must be an instruction in words, not {type(instruct).__name__}")
+    if instruct is not None and not any(character.isalpha() for character in instruct):
+        raise InputError('the instruction holds no word; write e.g. "furious, through clenched teeth"')
 
 
 def check_length(duration: Any, tokens: Any, speed: Any, plan: object) -> None:
@@ -89,15 +142,42 @@ def check_option(name: str, value: Any) -> None:
     Raises:
         InputError: no such setting, or out of range.
     """
-    if name not in _RANGES:
-        raise InputError(f"unknown option {name!r}; valid options: {', '.join(_RANGES)}")
+    if name not in _RANGES and name not in _CHOICES:
+        known = ", ".join([*_RANGES, *_CHOICES])
+        raise InputError(f"unknown option {name!r}; valid options: {known}")
     if value is None:
+        return
+    if name in _CHOICES:
+        if value not in _CHOICES[name]:
+            raise InputError(f"{name} must be {', '.join(_CHOICES[name])}, not {value!r}")
         return
     low, high = _RANGES[name]
     whole = name in _WHOLE
     if not (_is_whole(value) if whole else _is_number(value)) or not low <= value <= high:
         kind = "a whole number" if whole else "a number"
         raise InputError(f"{name} must be {kind} from {low:g} to {high:g}, not {value}")
+
+
+def spread(name: str, value: Any, count: int, single: bool) -> list[Any]:
+    """The value for each text: a list has one for each, anything else is for all.
+
+    Args:
+        name: of the argument.
+        value: of the argument; eight numbers for `emotion` are one value.
+        count: number of texts.
+        single: the caller gave one text that is no list.
+
+    Raises:
+        InputError: a list of another length, or a list for one text.
+    """
+    vector = name == "emotion" and isinstance(value, list) and all(isinstance(x, int | float) for x in value)
+    if not isinstance(value, list) or vector:
+        return [value] * count
+    if single:
+        raise InputError(f"{name} is a list, but there is one text; give one value")
+    if len(value) != count:
+        raise InputError(f"{name} has {len(value)} values for {count} texts; give one for each")
+    return value
 
 
 def shorten(text: str, length: int = 40) -> str:
@@ -114,7 +194,7 @@ def _may_be_said(character: str) -> bool:
 def _is_number(value: Any) -> bool:
     try:
         return not isinstance(value, bool) and math.isfinite(value)
-    except TypeError:
+    except (TypeError, OverflowError):  # OverflowError: a whole number that no float can hold
         return False
 
 

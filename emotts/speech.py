@@ -10,6 +10,7 @@ import numpy as np
 
 from emotts.emotion import Emotion
 from emotts.text.phonemize import Phonemes
+from emotts.text.symbols import WORD_BOUNDARY
 from emotts.timebase import SAMPLE_RATE, tokens_to_seconds
 
 Timed = tuple[str, float, float]
@@ -68,30 +69,40 @@ class Speech:
 
 
 def align_symbols(
-    parts: Sequence[tuple[Phonemes, Sequence[int]]], seconds: float
+    parts: Sequence[tuple[Phonemes, Sequence[int]]], seconds: float, silences: Sequence[int] | None = None
 ) -> tuple[tuple[Timed, ...], tuple[Timed, ...]]:
     """Times of the symbols and of the words of a text.
 
     Args:
         parts: phonemes and durations (tokens of each) of each segment, in order.
         seconds: length of the audio; what lies beyond is cut.
+        silences: samples of silence before each segment and after the last; each becomes a pause symbol.
     """
     symbols: list[Timed] = []
     words: list[Timed] = []
-    start = 0
-    for phonemes, durations in parts:
+    start = 0.0
+    for silence, (phonemes, durations) in zip(silences or [0] * len(parts), parts, strict=False):
+        begin, start = start, start + silence / SAMPLE_RATE
+        symbols += _pause(begin, start, seconds)
         timed = list(_walk(phonemes.symbols, durations, start, seconds))
         symbols += timed
         for number, word in enumerate(phonemes.words):
             own = [time for time, index in zip(timed, phonemes.word_index, strict=True) if index == number]
             if own:
                 words.append((word, own[0][1], own[-1][2]))
-        start += sum(durations)
+        start += tokens_to_seconds(sum(durations))
+    if silences:
+        symbols += _pause(start, start + silences[-1] / SAMPLE_RATE, seconds)
     return tuple(symbols), tuple(words)
 
 
-def _walk(symbols: Sequence[str], durations: Sequence[int], start: int, seconds: float) -> Iterator[Timed]:
+def _pause(start: float, end: float, seconds: float) -> list[Timed]:
+    return [(WORD_BOUNDARY, min(start, seconds), min(end, seconds))] if end > start else []
+
+
+def _walk(symbols: Sequence[str], durations: Sequence[int], start: float, seconds: float) -> Iterator[Timed]:
+    done = 0
     for symbol, length in zip(symbols, durations, strict=True):
-        end = start + length
-        yield symbol, min(tokens_to_seconds(start), seconds), min(tokens_to_seconds(end), seconds)
-        start = end
+        first, done = done, done + length
+        times = (min(start + tokens_to_seconds(tokens), seconds) for tokens in (first, done))
+        yield (symbol, *times)

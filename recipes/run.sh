@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the stages of a recipe, its trainings in several processes or on Slurm.
 #
-#   recipes/run.sh --config FILE --exp FOLDER [--stage 1] [--stop-stage 15]
+#   recipes/run.sh --config FILE --exp FOLDER [--stage 1] [--stop-stage 16]
 #                  [--processes N]           trainings in N processes (torchrun), one for each GPU
 #                  [--queue local|slurm] [--gpus N]   each stage as a job; GPUs for the trainings only
 #                  [-- further options of recipes/run.py, such as --corpus NAME=FOLDER]

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from emotts import Emotion, EmoTTS, TimingPlan
+from emotts.audio.seams import join_segments
+from emotts.device import pick_device
 from emotts.errors import AudioError, InputError
 from emotts.pipeline import STAGES
 from emotts.speech import Speech
 from emotts.text.phonemize import Phonemizer
-from emotts.tts import join_segments, pick_device
 
 TEXT = "The boy was there when the sun rose."
 LONG = " ".join(

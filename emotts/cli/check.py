@@ -17,7 +17,7 @@ from emotts.errors import EmottsError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "train": ("tensorboard", "tqdm", "matplotlib"),
-    "evaluate": ("jiwer", "pyworld", "pocketsphinx", "speechmos", "onnxruntime"),
+    "evaluate": ("jiwer", "pyworld", "pocketsphinx", "speechmos", "onnxruntime", "sklearn", "matplotlib"),
     "demo": ("gradio",),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "video": ("av", "pysubs2", "pyloudnorm"),
@@ -95,7 +95,7 @@ def espeak_library() -> dict[str, Any]:
 
 def describe_model(name: str) -> dict[str, Any]:
     """Name, licence, size on disk, and parameters of each component."""
-    from emotts.model import COMPONENTS, find_model, list_voices, load_config, load_model
+    from emotts.model import find_model, list_voices, load_config, load_model
 
     directory = find_model(name)
     config = load_config(directory)
@@ -110,7 +110,7 @@ def describe_model(name: str) -> dict[str, Any]:
         "voices": list(list_voices(directory)),
         "default_voice": config.default_voice,
         "parameters": {
-            part: sum(p.numel() for p in model.components[part].parameters()) for part in COMPONENTS
+            part: sum(p.numel() for p in model.components[part].parameters()) for part in model.components
         },
     }
 

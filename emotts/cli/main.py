@@ -14,7 +14,12 @@ from typing import Annotated
 import typer
 
 from emotts import __version__
+from emotts.cli.batch import batch
 from emotts.cli.check import check
+from emotts.cli.demo import demo
+from emotts.cli.dub import dub
+from emotts.cli.emotion import emotion
+from emotts.cli.serve import serve
 from emotts.cli.synthesize import synthesize
 from emotts.cli.voices import voices_app
 from emotts.errors import EmottsError
@@ -30,8 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(synthesize)
+app.command()(dub)
+app.command()(batch)
+app.command()(serve)
+app.command()(demo)
 app.add_typer(voices_app, name="voices")
 app.command()(check)
+app.command()(emotion)
 
 _FORWARD = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

@@ -115,9 +115,10 @@ def pack(data_dir: Path, features: Path, output: Path, corpus: str) -> int:
 def speaker_statistics(
     records: Iterable[Record], measured: dict[str, RecordingFeatures]
 ) -> dict[str, SpeakerStatistics]:
-    """Gain and pitch of each speaker, from all of the speaker's recordings.
+    """Gain and pitch of each speaker, from the recordings heard as mostly neutral, where there are any.
 
-    The gain is that of the recordings heard as mostly neutral, where there are any.
+    An actor's emotions keep their loudness and pitch relative to the actor's own neutral speech, so
+    that they mean the same to a voice that only ever spoke neutrally.
     """
     groups: dict[str, list[Record]] = {}
     for record in records:
@@ -126,7 +127,7 @@ def speaker_statistics(
     for speaker, group in groups.items():
         calm = [r for r in group if r.emotion is None or sum(r.emotion.vector) < 0.5] or group
         level = sum(measured[r.id].level for r in calm) / len(calm)
-        tracks: list[Tensor] = [measured[r.id].f0 for r in group]
+        tracks: list[Tensor] = [measured[r.id].f0 for r in calm]
         voiced = torch.cat(tracks)
         log_f0 = voiced[voiced > 0].log()
         mean = float(log_f0.mean()) if len(log_f0) else math.log(150.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,6 +91,29 @@ class Emotion:
         return cls()
 
     @classmethod
+    def of(cls, value: Emotion | str | Mapping[str, float] | Sequence[float] | None) -> Emotion:
+        """Emotion from whatever a caller may hold.
+
+        Args:
+            value: an emotion, text (see `parse`), a mapping (see `from_mapping`), eight intensities in a
+                sequence, an array or a tensor, or None for neutral.
+
+        Raises:
+            InputError: none of these, or not a valid one.
+        """
+        if value is None:
+            return cls.neutral()
+        if isinstance(value, Emotion):
+            return value
+        if isinstance(value, str):
+            return cls.parse(value)
+        if isinstance(value, Mapping):
+            return cls.from_mapping(value)
+        if isinstance(value, Sequence) or hasattr(value, "tolist"):
+            return cls(tuple(value))
+        raise InputError(f"an emotion is a name, a mapping or eight intensities, not {type(value).__name__}")
+
+    @classmethod
     def from_mapping(cls, intensities: Mapping[str, float]) -> Emotion:
         """Emotion from names and intensities; names not given are zero.
 
@@ -121,6 +144,20 @@ class Emotion:
                 twice, intensity outside [0, 1].
         """
         return cls.from_mapping(parse_weights(text))
+
+    @classmethod
+    def from_text(cls, words: str) -> Emotion:
+        """Emotion of an instruction in words: "choking back tears, barely audible"; see docs/emotion.md.
+
+        Words that name no emotion give neutral. `emotts.emotion.instruct.direct` gives the delivery as well.
+
+        Raises:
+            InputError: no string, or no word in it.
+            ModelError: the files of the mapper are missing or corrupt.
+        """
+        from emotts.emotion.instruct import direct  # here: it loads torch and a model
+
+        return direct(words).emotion
 
     @property
     def is_neutral(self) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from emotts.errors import EmottsError
 from emotts.evaluate.report import markdown_table, number
+from emotts.evaluate.streaming import StreamTiming, render_streams, time_stream
 
 if TYPE_CHECKING:
     from emotts.tts import EmoTTS
@@ -66,12 +67,14 @@ class Benchmark:
         lengths: a case for each length of text.
         batches: a case for each batch size.
         peak_memory: bytes of a fresh process that speaks the longest text.
+        streams: a stream for each length of text.
     """
 
     machine: str
     lengths: tuple[Timing, ...]
     batches: tuple[Timing, ...]
     peak_memory: int
+    streams: tuple[StreamTiming, ...] = ()
 
 
 def text_of(seconds: float) -> str:
@@ -160,6 +163,7 @@ def benchmark(
             tuple(time_synthesis(engine, [text_of(seconds)], repeats) for seconds in lengths),
             tuple(time_synthesis(engine, [SENTENCE] * count, repeats) for count in batches),
             peak_memory(text_of(max(lengths)), model, device, threads),
+            tuple(time_stream(engine, text_of(seconds), repeats) for seconds in lengths),
         )
     finally:
         torch.set_num_threads(before)
@@ -181,6 +185,8 @@ def render_benchmark(result: Benchmark) -> str:
     for first, timings in (("speech, s", result.lengths), ("batch", result.batches)):
         header = [first, *stages, "real-time factor", "total, s"]
         sections += [markdown_table(header, rows(timings, first)), ""]
+    if result.streams:
+        sections += ["Streams beside the same speech made at once.", "", render_streams(result.streams), ""]
     return "\n".join(
         [
             result.machine,

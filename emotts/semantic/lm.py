@@ -230,6 +230,12 @@ class SemanticLM(nn.Module):
             and its target (slots,).
         """
         hidden = self.hidden(inputs, codes if input_codes is None else input_codes, code_mask)
+        return self.hidden_loss(hidden, codes, code_mask, label_smoothing)
+
+    def hidden_loss(
+        self, hidden: Tensor, codes: Tensor, code_mask: Tensor, label_smoothing: float = 0.0
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`loss` of states (batch, tokens + 1, dim) that `hidden` gave."""
         targets = torch.where(code_mask, codes, self.end_code)
         targets = nn.functional.pad(targets, (0, 1), value=self.end_code)
         counted = nn.functional.pad(code_mask, (1, 0), value=True)
@@ -257,7 +263,7 @@ class SemanticLM(nn.Module):
         self,
         inputs: LMInputs,
         sampling: SamplingConfig | None = None,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         indices: Sequence[int] | None = None,
         fewest: int = 1,
         most: int | None = None,
@@ -270,7 +276,7 @@ class SemanticLM(nn.Module):
         Args:
             inputs: the batch; see `LMInputs.build`.
             sampling: the sampling rule; its defaults when left out.
-            seed: 0 or more; the same seed gives the same codes.
+            seed: 0 or more; the same seed gives the same codes. One for all items, or one for each.
             indices: number of each item in the whole request, for its random source, so that an item is the
                 same in whatever batch it is drawn; 0, 1, 2, ... when left out.
             fewest: least codes of an item of free length.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,7 +79,7 @@ def decode(
     model: SemanticLM,
     inputs: LMInputs,
     sampling: SamplingConfig,
-    seed: int,
+    seed: int | Sequence[int],
     indices: Sequence[int] | None,
     bounds: tuple[int, int | None],
 ) -> Generation:
@@ -92,19 +92,54 @@ def decode(
     numbers = list(range(size)) if indices is None else list(indices)
     if len(numbers) != size:
         raise InputError(f"{len(numbers)} item indices for {size} texts; give one for each")
+    seeds = [seed] * size if isinstance(seed, int) else list(seed)
+    if len(seeds) != size:
+        raise InputError(f"{len(seeds)} seeds for {size} texts; give one for each, or one for all")
     totals = [int(n) if known else None for n, known in zip(inputs.totals, inputs.has_total, strict=True)]
     items = [
-        _Item(total, (fewest, most), item_generator(seed, number))
-        for total, number in zip(totals, numbers, strict=True)
+        _Item(total, (fewest, most), item_generator(own, number))
+        for total, own, number in zip(totals, seeds, numbers, strict=True)
     ]
     with torch.inference_mode():
-        states = _loop(model, inputs, items, sampling)
+        states = torch.stack(list(_steps(model, inputs, items, sampling)), dim=1)
     # Cloned outside of inference mode, so that the caller may use the latents in any way.
     latents = [states[row, : len(item.codes)].clone() for row, item in enumerate(items)]
     return Generation([torch.tensor(item.codes, dtype=torch.long) for item in items], latents)
 
 
-def _loop(model: SemanticLM, inputs: LMInputs, items: list[_Item], sampling: SamplingConfig) -> Tensor:
+def stream_codes(
+    model: SemanticLM, inputs: LMInputs, sampling: SamplingConfig, seed: int, index: int = 0
+) -> Iterator[tuple[int, Tensor]]:
+    """Draws the codes of one text one by one: those of `SemanticLM.generate`, as soon as each is known.
+
+    Args:
+        model: in evaluation mode.
+        inputs: a batch of one.
+        sampling: the sampling rule.
+        seed: of the request.
+        index: number of the item in the request.
+
+    Yields:
+        a code, and the latent that predicted it (dim,).
+
+    Raises:
+        InputError: several texts, or a total that the model cannot reach.
+    """
+    if len(inputs.phonemes) != 1:
+        raise InputError(f"codes are streamed for one text at a time, not {len(inputs.phonemes)}")
+    total = int(inputs.totals[0]) if bool(inputs.has_total[0]) else None
+    item = _Item(total, (1, model.config.max_tokens), item_generator(seed, index))
+    for step, state in enumerate(_steps(model, inputs, [item], sampling)):
+        if step < len(item.codes):
+            # Cloned outside of inference mode, as `decode` does.
+            yield item.codes[step], state[0].clone()
+
+
+@torch.inference_mode()  # of a generator this covers each step, not what the caller does between them
+def _steps(
+    model: SemanticLM, inputs: LMInputs, items: list[_Item], sampling: SamplingConfig
+) -> Iterator[Tensor]:
+    """States (batch, dim) of one step after the other; its codes are in the items by then."""
     steps = max(item.most for item in items)
     context = model.context(inputs, steps)
     batch, prefix, _ = context.prefix.shape
@@ -119,19 +154,17 @@ def _loop(model: SemanticLM, inputs: LMInputs, items: list[_Item], sampling: Sam
         x = layer(x, context.prefix_positions, context.prefix_mask if mask is not None else None, cache)
     positions = torch.arange(steps, device=device, dtype=context.prefix_positions.dtype).expand(batch, -1)
     previous = torch.full((batch,), model.start_code, device=device)
-    states: list[Tensor] = []
     for step in range(steps):
         x = (model.code_embedding(previous) + context.slots[:, step])[:, None]
         seen = None if mask is None else mask[:, : prefix + step + 1]
         for layer, cache in zip(model.layers, caches, strict=True):
             x = layer(x, positions[:, step : step + 1], seen, cache)
         x = model.final_norm(x[:, 0])
-        states.append(x)
         logits = model.head(x).double().cpu()
         chosen = [
             0 if item.done else item.choose(row, sampling) for item, row in zip(items, logits, strict=True)
         ]
+        yield x
         if all(item.done for item in items):
             break
         previous = torch.tensor(chosen, device=device)
-    return torch.stack(states, dim=1)

@@ -11,6 +11,7 @@ import logging
 import re
 import unicodedata
 
+from emotts.errors import InputError
 from emotts.text.symbols import BASE_PHONES, PRIMARY, SECONDARY, SYMBOLS, VOWELS
 
 _LOGGER = logging.getLogger(__name__)
@@ -104,3 +105,32 @@ def parse_output(output: str) -> list[list[str]]:
     """Return the non-empty word groups of espeak's output as symbols; flags such as ``(en)`` are dropped."""
     groups = (parse_word(word) for word in _LANGUAGE_FLAG.sub("", output).split())
     return [group for group in groups if group]
+
+
+_MARKS = frozenset("ˈˌːˑ.|‿_\u0303\u0361\u035c")
+_READ = frozenset("".join(_PHONES) + "".join(_NEAREST)) | frozenset(_MODIFIERS) | _MARKS
+_SEPARATORS = re.compile(r"[\s._|‿]+")
+
+
+@functools.lru_cache(maxsize=4096)
+def parse_pronunciation(ipa: str) -> tuple[str, ...]:
+    """Return the symbols of a pronunciation that a person wrote: ``"təˈmɑːtoʊ"``.
+
+    Phones need no separator; blanks and dots may stand between them. Unlike espeak's output, a letter that
+    stands for no phone is an error.
+
+    Raises:
+        InputError: Empty, a letter that is no IPA, or nothing that sounds.
+    """
+    written = unicodedata.normalize("NFD", ipa.strip().strip("/"))
+    if not written:
+        raise InputError("the phones are empty; write IPA such as təˈmɑːtoʊ")
+    for character in written:
+        if character not in _READ and not character.isspace():
+            raise InputError(f"{character!r} in the phones {ipa.strip()!r} is no IPA; write e.g. təˈmɑːtoʊ")
+    # A stress mark belongs to the syllable after it, so it opens a phone of its own here.
+    parted = re.sub(rf"(?=[{PRIMARY}{SECONDARY}])", "_", _SEPARATORS.sub("_", written))
+    symbols = tuple(parse_word(unicodedata.normalize("NFC", parted)))
+    if not symbols:
+        raise InputError(f"the phones {ipa.strip()!r} make no sound; write IPA such as təˈmɑːtoʊ")
+    return symbols

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from emotts.errors import InputError
 from emotts.text import espeak, fold
@@ -17,6 +19,20 @@ from emotts.text.words import WordPhones, assign
 _SAID_SYMBOLS = frozenset("%&@+=°$£€#")
 _MOST_WORDS = 60
 _SHOWN = 40
+# Marks at the beginning of a fragment belong to the words before it; a dot before a digit is no mark.
+_OPENING_MARKS = re.compile(r"[^\w$£€#@&+%.]*(?:\.(?!\d)[^\w$£€#@&+%.]*)*")
+
+
+class Fragment(NamedTuple):
+    """A part of a text.
+
+    Attributes:
+        text: As it is written.
+        phones: Its symbols where they are known; None leaves them to espeak.
+    """
+
+    text: str
+    phones: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,10 +76,37 @@ class Phonemizer:
         """
         if not text.strip():
             raise InputError("the text is empty: give at least one word")
-        clauses = list(self._clauses(normalize(text, self.language)))
+        return self.phonemize_fragments([Fragment(text)])[0]
+
+    def phonemize_fragments(self, fragments: Sequence[Fragment]) -> tuple[Phonemes, tuple[int, ...]]:
+        """Return the phonemes of a text that is given in parts, and for each symbol the place of its part.
+
+        A pause belongs to the part of the word before it.
+
+        Raises:
+            InputError: The text holds nothing that can be pronounced.
+        """
+        clauses: list[tuple[list[WordPhones], str]] = []
+        owners: list[int] = []
+        for number, (text, phones) in enumerate(fragments):
+            if phones is not None:
+                found = [([WordPhones(text.strip(), phones)], "")]
+            else:
+                mark = fold.strongest(fold.fold(_OPENING_MARKS.match(text)[0])) if clauses else ""
+                if mark:
+                    clauses[-1] = (clauses[-1][0], fold.strongest(clauses[-1][1] + mark))
+                found = list(self._clauses(normalize(text, self.language)))
+            clauses += found
+            owners += [number] * sum(len(words) for words, _ in found)
         if not clauses:
-            raise InputError(_unpronounceable(text))
-        return _assemble(clauses)
+            raise InputError(_unpronounceable("".join(fragment.text for fragment in fragments)))
+        phonemes = _assemble(clauses)
+        last = owners[0]
+        places = []
+        for index in phonemes.word_index:
+            last = last if index < 0 else owners[index]
+            places.append(last)
+        return phonemes, tuple(places)
 
     def phonemize_many(self, texts: Iterable[str]) -> list[Phonemes]:
         """Return the phonemes of each text; see `phonemize`."""

@@ -40,7 +40,7 @@ def split_text(text: str, max_characters: int = 200) -> list[str]:
     if max_characters < _SMALLEST_LIMIT:
         raise InputError(f"max_characters is {max_characters}: give at least {_SMALLEST_LIMIT}")
     pieces: list[str] = []
-    for sentence in _sentences(text):
+    for sentence in cut_sentences(text):
         for piece in _shorten(" ".join(sentence.split()), max_characters):
             if any(map(str.isalnum, piece)):
                 pieces.append(piece)
@@ -49,7 +49,8 @@ def split_text(text: str, max_characters: int = 200) -> list[str]:
     return pieces
 
 
-def _sentences(text: str) -> list[str]:
+def cut_sentences(text: str) -> list[str]:
+    """The sentences of a text; joined, they are the text. What follows the last mark is one too."""
     found, start = [], 0
     for end in _END.finditer(text):
         if _ends(text[start : end.end()], text[end.end() :]):

@@ -88,13 +88,14 @@ def bounds(plan: TimingPlan, symbols: Sequence[str]) -> tuple[int, int]:
     return min(fewest, plan.total), math.ceil(SLOWEST * plan.total)
 
 
-def require_natural(total: int, plan: TimingPlan, symbols: Sequence[str]) -> None:
+def require_natural(total: int, plan: TimingPlan, symbols: Sequence[str], silence: float = 0.0) -> None:
     """Refuses a length that no natural voice would give a text.
 
     Args:
         total: the requested length in tokens.
         plan: the predicted plan.
         symbols: its phonemes.
+        silence: tokens beside the plan, of pauses that cannot change; for the message.
 
     Raises:
         InputError: names the range that would do, in seconds.
@@ -103,7 +104,7 @@ def require_natural(total: int, plan: TimingPlan, symbols: Sequence[str]) -> Non
     if fewest <= total <= most:
         return
     fault = "short" if total < fewest else "long"
-    asked, low, high = (tokens_to_seconds(value) for value in (total, fewest, most))
+    asked, low, high = (tokens_to_seconds(value + silence) for value in (total, fewest, most))
     raise InputError(
         f"duration {asked:.2f} s is too {fault} for this text: between {low:.2f} and {high:.2f} s would do"
     )

@@ -14,7 +14,7 @@ from emotts.evaluate.lists import Sentence, load_sentences, write_sentences
 from emotts.files import write_atomically
 from emotts.timebase import tokens_to_seconds
 from emotts.train.recipe import Run
-from emotts.train.stages import open_corpus
+from emotts.train.stages import find_stage, open_corpus
 
 if TYPE_CHECKING:
     from emotts.tts import EmoTTS
@@ -34,7 +34,7 @@ class SentenceList:
 
 
 def decode(run: Run) -> str:
-    """Stage 14: writes sentence lists (JSON Lines), their natural recordings, and their synthesis.
+    """Stage `decode`: writes sentence lists (JSON Lines), their natural recordings, and their synthesis.
 
     Everything lies in `decode/`: NAME.jsonl with the folder NAME of audio files, and `natural/`. Files
     that the same model has made before are kept.
@@ -45,7 +45,7 @@ def decode(run: Run) -> str:
     from emotts.tts import EmoTTS
 
     if not (run.model / "config.yaml").is_file():
-        raise DataError(f"{run.model} is missing: run stage 13 (pack) first")
+        raise DataError(f"{run.model} is missing: run stage {find_stage('pack')} (pack) first")
     if not run.recipe.pack.voices:
         raise DataError("the recipe names no voices (pack.voices), so there is nobody to speak")
     corpus = open_corpus(run, split="test")
@@ -132,7 +132,7 @@ def _speak(engine: EmoTTS, part: SentenceList, folder: Path) -> list[Sentence]:
 
 
 def score(run: Run) -> str:
-    """Stage 15: scores every list of `decode/`, and writes RESULTS.md with the command of each table.
+    """Stage `score`: scores every list of `decode/`, and writes RESULTS.md with the command of each table.
 
     Raises:
         DataError: nothing was decoded.
@@ -143,7 +143,9 @@ def score(run: Run) -> str:
 
     lists = sorted(run.decode.glob("*.jsonl"))
     if not lists:
-        raise DataError(f"{run.decode} holds no sentence lists: run stage 14 (decode) first")
+        raise DataError(
+            f"{run.decode} holds no sentence lists: run stage {find_stage('decode')} (decode) first"
+        )
     pages = [f"# Results of {run.recipe.pack.name}"]
     for path in lists:
         metrics, audio = list_metrics(path.stem, run.recipe.decode.quality), path.with_suffix("")

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from emotts.data.shards import Corpus, Utterance
+from emotts.emotion import EMOTIONS
 from emotts.errors import DataError, ModelError
-from emotts.model import COMPONENTS, ModelConfig, save_model
+from emotts.model import COMPONENTS, OPTIONAL_COMPONENTS, ModelConfig, save_model
 from emotts.text.symbols import decode, kind
 from emotts.timebase import FRAMES_PER_TOKEN, TOKEN_RATE
 from emotts.train.recipe import MODULES, RecipeConfig, Run
@@ -21,7 +22,7 @@ _NEUTRAL = 0.5
 
 
 def pack_model(run: Run) -> str:
-    """Stage 13: writes the model directory from the trained parts.
+    """Stage `pack`: writes the model directory from the trained parts.
 
     Raises:
         DataError: a part is not trained, or a named voice has no training utterance.
@@ -29,17 +30,22 @@ def pack_model(run: Run) -> str:
     """
     settings = run.recipe.pack
     parts = {component: part for part, component in MODULES.items()}
-    components = {name: load_part(parts[name], run) for name in COMPONENTS}
+    extra = [
+        name for name in OPTIONAL_COMPONENTS if (run.part(parts[name]) / f"{name}.safetensors").is_file()
+    ]
+    components = {name: load_part(parts[name], run) for name in (*COMPONENTS, *extra)}
+    corpus = open_corpus(run, ("embeddings", "codes", "alignments"), "train")
     config = ModelConfig(
         name=settings.name,
         description=settings.description,
         licence=settings.licence,
         languages=settings.languages,
         default_voice=settings.default_voice or next(iter(settings.voices), ""),
+        emotions=taught_emotions(corpus),
         generation=settings.generation,
+        guidance=run.recipe.calibrate.guidance if "expert" in components else None,
         components={name: module.config.model_dump(mode="json") for name, module in components.items()},
     )
-    corpus = open_corpus(run, ("embeddings", "codes", "alignments"), "train")
     voices = [make_voice(corpus, name, v.speaker, v.description) for name, v in settings.voices.items()]
     card = model_card(run.recipe, corpus)
     save_model(run.model, components, config, voices=voices, readme=card, force=True)
@@ -47,6 +53,12 @@ def pack_model(run: Run) -> str:
     if size > settings.max_megabytes:
         raise ModelError(f"{run.model} has {size:.1f} MB; the recipe allows {settings.max_megabytes:g}")
     return f"{run.model}, {size:.1f} MB, voices: {', '.join(settings.voices) or 'none'}"
+
+
+def taught_emotions(corpus: Corpus) -> tuple[str, ...]:
+    """Names of the emotions that were heard in some utterance; the model derives the others."""
+    columns = zip(*(utterance.emotion for utterance in corpus.utterances), strict=True)
+    return tuple(name for name, values in zip(EMOTIONS, columns, strict=True) if any(values))
 
 
 def make_voice(corpus: Corpus, name: str, speaker: str, description: str = "") -> Voice:

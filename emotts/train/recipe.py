@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from emotts.config import StrictModel
+from emotts.emotion.calibration import MAX_ALPHA, GuidanceConfig
 from emotts.errors import InputError
 from emotts.model import GenerationConfig
 from emotts.train.config import TrainConfig
@@ -21,8 +23,16 @@ TASKS: dict[str, tuple[str, str, str]] = {
     "tokenizer": ("emotts.train.tasks.tokenizer", "TokenizerTask", "TokenizerTaskConfig"),
     "duration": ("emotts.train.tasks.duration", "DurationTask", "DurationTaskConfig"),
     "lm": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
+    "lm_emotion": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
+    "lm_robust": ("emotts.train.tasks.lm", "SemanticLMTask", "SemanticLMTaskConfig"),
     "acoustic": ("emotts.train.tasks.acoustic", "AcousticTask", "AcousticTaskConfig"),
     "vocoder": ("emotts.train.tasks.vocoder", "VocoderTask", "VocoderTaskConfig"),
+    "emotion_encoder": (
+        "emotts.train.tasks.emotion_encoder",
+        "EmotionEncoderTask",
+        "EmotionEncoderTaskConfig",
+    ),
+    "expert": ("emotts.train.tasks.expert", "ExpertTask", "ExpertTaskConfig"),
 }
 """Part -> module, task and configuration of the task."""
 
@@ -31,10 +41,18 @@ MODULES = {
     "tokenizer": "tokenizer",
     "duration": "duration",
     "lm": "lm",
+    "lm_emotion": "lm",
+    "lm_robust": "lm",
     "acoustic": "acoustic",
     "vocoder": "vocoder",
+    "emotion_encoder": "emotion_encoder",
+    "expert": "expert",
 }
 """Part -> component of the model directory that its training gives."""
+
+
+LM_PARTS = ("lm", "lm_emotion", "lm_robust")
+"""The three trainings of the language model, in their order; the last two may be left out of a recipe."""
 
 
 class CorpusConfig(StrictModel):
@@ -132,6 +150,44 @@ class PackConfig(StrictModel):
         return self
 
 
+class CalibrateConfig(StrictModel):
+    """What the intensities of guided emotions are calibrated on.
+
+    Attributes:
+        sentences: dev sentences that are spoken for each point.
+        voices: named voices that speak them; the first ones of `pack.voices`.
+        intensities: that are measured; the table holds these and 0.
+        alphas: weights that are measured at each intensity, 0 among them.
+        worst_cost: nats a phone that the tokenizer's recogniser may lose against no guidance; larger
+            weights are not used.
+        response: "module:function" that is called with the training `Corpus` and gives a
+            `emotts.train.calibrate.Response`. It must not know the expert that guides.
+        seed: of the synthesis.
+        guidance: schedule and limits of the guidance, without its table.
+    """
+
+    sentences: int = Field(4, ge=1)
+    voices: int = Field(2, ge=1)
+    intensities: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0)
+    alphas: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0, 4.0)
+    worst_cost: float = Field(0.2, ge=0)
+    response: str = "emotts.evaluate.prosody_response:fit_prosody_response"
+    seed: int = Field(0, ge=0)
+    guidance: GuidanceConfig = GuidanceConfig()
+
+    @model_validator(mode="after")
+    def _rising(self) -> CalibrateConfig:
+        marks = self.intensities
+        if not marks or marks[-1] != 1 or marks[0] <= 0 or any(a >= b for a, b in pairwise(marks)):
+            raise ValueError("intensities must rise from above 0 to 1")
+        weights = self.alphas
+        if len(weights) < 2 or weights[0] != 0 or any(a >= b for a, b in pairwise(weights)):
+            raise ValueError("alphas must rise from 0")
+        if weights[-1] > MAX_ALPHA:
+            raise ValueError(f"alphas must be at most {MAX_ALPHA:g}")
+        return self
+
+
 class DecodeConfig(StrictModel):
     """What is synthesised and scored.
 
@@ -160,6 +216,9 @@ class RecipeConfig(StrictModel):
     Attributes:
         corpora: name -> corpus.
         jobs: processes of the stages that are not trainings.
+        lm: the language model on all data.
+        lm_emotion: on emotional data, or None. Options of its task that are not given are those of `lm`.
+        lm_robust: on all data once more, or None; likewise.
     """
 
     corpora: dict[str, CorpusConfig]
@@ -169,19 +228,25 @@ class RecipeConfig(StrictModel):
     align: AlignConfig = AlignConfig()
     duration: PartConfig = PartConfig()
     lm: PartConfig = PartConfig()
+    lm_emotion: PartConfig | None = None
+    lm_robust: PartConfig | None = None
     acoustic: PartConfig = PartConfig()
     vocoder: PartConfig = PartConfig()
+    emotion_encoder: PartConfig = PartConfig()
+    expert: PartConfig = PartConfig()
     pack: PackConfig = PackConfig()
+    calibrate: CalibrateConfig = CalibrateConfig()
     decode: DecodeConfig = DecodeConfig()
 
     @model_validator(mode="after")
     def _parts_are_valid(self) -> RecipeConfig:
         for part in TASKS:
-            self.task_config(part)
+            if self.part(part) is not None:
+                self.task_config(part)
         return self
 
-    def part(self, name: str) -> PartConfig:
-        """Configuration of a part of `TASKS`."""
+    def part(self, name: str) -> PartConfig | None:
+        """Configuration of a part of `TASKS`; None where the recipe leaves it out."""
         return getattr(self, name)
 
     def task_config(self, part: str) -> Any:
@@ -192,6 +257,10 @@ class RecipeConfig(StrictModel):
         """
         module_name, _, config_name = TASKS[part]
         values = dict(self.part(part).task)
+        if part in LM_PARTS[1:]:
+            if "model" in values:
+                raise InputError(f"{part}.task: model is that of lm; leave it out")
+            values = {**self.lm.task, **values}
         model = values.get("model") or {}
         if not isinstance(model, Mapping):
             raise InputError(f"{part}.task: model must hold a mapping of keys to values")
@@ -206,7 +275,7 @@ class RecipeConfig(StrictModel):
         """Sizes that a part must share with others."""
         from emotts.text.symbols import BASE_PHONES, SYMBOLS
 
-        if part in ("voice", "vocoder"):
+        if part in ("voice", "vocoder", "emotion_encoder", "expert"):
             return {}
         voice_dim = self.task_config("voice").model.dim
         if part == "tokenizer":
@@ -214,7 +283,7 @@ class RecipeConfig(StrictModel):
         if part == "duration":
             return {"symbols": len(SYMBOLS), "voice_dim": voice_dim}
         codebook_size = math.prod(self.task_config("tokenizer").model.levels)
-        if part == "lm":
+        if part in LM_PARTS:
             return {"symbols": len(SYMBOLS), "codebook_size": codebook_size, "voice_dim": voice_dim}
         latent_dim = self.task_config("lm").model.dim
         return {

@@ -17,12 +17,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from safetensors import safe_open
+from torch import Tensor, nn
 
 from emotts.data.shards import Corpus
 from emotts.errors import DataError, EmottsError, InputError
 from emotts.train.data_stages import features, prepare, shards
-from emotts.train.recipe import MODULES, TASKS, RecipeConfig, Run
+from emotts.train.recipe import LM_PARTS, MODULES, TASKS, RecipeConfig, Run
 from emotts.train.weights import load_module
 
 
@@ -84,6 +85,48 @@ def train(part: str, run: Run) -> str:
     return f"{result.step} steps; dev {figures}"
 
 
+def train_lm(part: str, run: Run) -> str:
+    """A later training of the language model; starts from what the one before it gave."""
+    from emotts.train.tasks.emotion_encoder import emotional_items
+
+    config = run.recipe.part(part)
+    if config is None:
+        return "left out: the recipe does not have it"
+    if config.task.get("emotional") and not emotional_items(open_corpus(run, split="train")):
+        return "left out: no corpus has emotions"
+    if config.train.initialize_from is None:
+        before = newest_lm(run, LM_PARTS[: LM_PARTS.index(part)])
+        settings = config.train.model_copy(update={"initialize_from": run.part(before)})
+        recipe = run.recipe.model_copy(update={part: config.model_copy(update={"train": settings})})
+        run = Run(recipe, run.exp)
+    return train(part, run)
+
+
+def newest_lm(run: Run, parts: Sequence[str] = LM_PARTS) -> str:
+    """The last of some trainings of the language model that the recipe has and that gave weights."""
+    for part in reversed(parts):
+        weights = run.part(part) / f"{MODULES[part]}.safetensors"
+        if run.recipe.part(part) is not None and weights.is_file():
+            return part
+    return parts[0]
+
+
+def train_emotion_encoder(run: Run) -> str:
+    """Trains the emotion encoder and calibrates its intensities; does nothing without emotional corpora."""
+    from emotts.train.tasks.emotion_encoder import emotional_items
+    from emotts.train.weights import save_modules
+
+    part = "emotion_encoder"
+    if not emotional_items(open_corpus(run, split="train")):
+        return "left out: no corpus has emotions"
+    summary = train(part, run)
+    if int(os.environ.get("RANK", 0)) == 0:
+        encoder = load_part(part, run)
+        encoder.low, encoder.high = build_task(part, run).calibration(encoder)
+        save_modules(nn.ModuleDict({MODULES[part]: encoder}), run.part(part))
+    return summary
+
+
 def build_task(part: str, run: Run) -> Any:
     """The task of a part over the packed data, as the recipe configures it."""
     module_name, task_name, _ = TASKS[part]
@@ -91,13 +134,24 @@ def build_task(part: str, run: Run) -> Any:
     needed = {
         "tokenizer": ("embeddings",),
         "duration": ("embeddings", "alignments"),
-        "lm": ("codes", "embeddings", "alignments"),
+        **dict.fromkeys(LM_PARTS, ("codes", "embeddings", "alignments")),
         "acoustic": ("codes", "embeddings", "alignments"),
     }.get(part, ())
     kind = AlignedCorpus if part == "acoustic" else Corpus
     corpora = [open_corpus(run, needed, split, kind) for split in ("train", "dev")]
     models = [load_part("lm", run)] if part == "acoustic" else []
+    if part == "expert":
+        models = [_decoder_statistics(run)]
     return task_class(run.recipe.task_config(part), *corpora, *models)
+
+
+def _decoder_statistics(run: Run) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of the mel bands that the trained decoder normalises with."""
+    path = run.part("acoustic") / "acoustic.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path} is missing: run stage {_number('acoustic')} (acoustic) first")
+    with safe_open(path, "pt") as file:
+        return file.get_tensor("mel_mean"), file.get_tensor("mel_std")
 
 
 def open_corpus(
@@ -128,12 +182,15 @@ def open_corpus(
 def load_part(part: str, run: Run) -> nn.Module:
     """The trained network of a part, with averaged weights, in evaluation mode.
 
+    The language model is that of its last training.
+
     Raises:
         DataError: it has not been trained.
         ModelError: its weights do not fit the recipe.
     """
     from emotts.model import component_class
 
+    part = newest_lm(run) if part == "lm" else part
     path = run.part(part) / f"{MODULES[part]}.safetensors"
     if not path.is_file():
         raise DataError(f"{path} is missing: run stage {_number(part)} ({part}) first")
@@ -197,6 +254,18 @@ def _pack(run: Run) -> str:
     return pack_model(run)
 
 
+def _expert(run: Run) -> str:
+    from emotts.train.expert_stages import train_expert
+
+    return train_expert(run)
+
+
+def _calibrate(run: Run) -> str:
+    from emotts.train.expert_stages import calibrate
+
+    return calibrate(run)
+
+
 def _decode(run: Run) -> str:
     from emotts.train.decode import decode
 
@@ -222,10 +291,15 @@ STAGES: tuple[Stage, ...] = (
     Stage("align", align, ("tokenizer",), ("align",)),
     Stage("duration", partial(train, "duration"), ("align",), ("duration",), training=True),
     Stage("lm", partial(train, "lm"), ("tokens", "align"), ("lm",), training=True),
-    Stage("acoustic", partial(train, "acoustic"), ("lm",), ("acoustic",), training=True),
+    Stage("lm_emotion", partial(train_lm, "lm_emotion"), ("lm",), ("lm_emotion",), training=True),
+    Stage("lm_robust", partial(train_lm, "lm_robust"), ("lm_emotion",), ("lm_robust",), training=True),
+    Stage("acoustic", partial(train, "acoustic"), ("lm_robust",), ("acoustic",), training=True),
     Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
-    Stage("pack", _pack, ("duration", "acoustic", "vocoder"), ("pack",)),
-    Stage("decode", _decode, ("pack",), ("decode",)),
+    Stage("emotion_encoder", train_emotion_encoder, ("shards",), ("emotion_encoder",), training=True),
+    Stage("expert", _expert, ("acoustic",), ("expert",), training=True),
+    Stage("pack", _pack, ("duration", "acoustic", "vocoder", "emotion_encoder", "expert"), ("pack",)),
+    Stage("calibrate", _calibrate, ("pack",), ("calibrate",)),
+    Stage("decode", _decode, ("calibrate",), ("decode",)),
     Stage("score", _score, ("decode",), ("decode",)),
 )
 

@@ -48,9 +48,34 @@ def pulse_train(f0: Tensor) -> Tensor:
     Returns:
         shape (batch, frames * HOP_LENGTH).
     """
+    hertz = sample_rate_f0(f0)
+    return pulses(hertz, (hertz / SAMPLE_RATE).cumsum(dim=1))
+
+
+def sample_rate_f0(f0: Tensor) -> Tensor:
+    """F0 of every sample on straight lines between the middles of frames.
+
+    Args:
+        f0: shape (batch, frames), Hz.
+
+    Returns:
+        shape (batch, frames * HOP_LENGTH), float64.
+    """
     samples = f0.shape[1] * HOP_LENGTH
-    hertz = torch.nn.functional.interpolate(f0[:, None].double(), samples, mode="linear")[:, 0]
-    phase = (hertz / SAMPLE_RATE).cumsum(dim=1).remainder(1.0) * (2 * math.pi)
+    return torch.nn.functional.interpolate(f0[:, None].double(), samples, mode="linear")[:, 0]
+
+
+def pulses(hertz: Tensor, cycles: Tensor) -> Tensor:
+    """The closed form of `pulse_train`.
+
+    Args:
+        hertz: shape (batch, samples), F0 of every sample, float64.
+        cycles: same shape, periods passed at every sample.
+
+    Returns:
+        same shape, float32.
+    """
+    phase = cycles.remainder(1.0) * (2 * math.pi)
     harmonics = (0.5 * SAMPLE_RATE / hertz).floor().clamp_min(1.0)
     half_sine = (phase / 2).sin()
     # At the pulse itself the quotient is 0/0; its limit is K + ½.

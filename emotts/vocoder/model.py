@@ -22,7 +22,8 @@ from emotts.vocoder.pitch import PitchEstimator
 
 _BINS = WINDOW_LENGTH // 2 + 1
 _LOG_GAIN_LIMIT = 6.0
-_EDGE_FRAMES = 2
+EDGE_FRAMES = 2
+"""Frames that the excitation begins before the first frame, and ends after the last."""
 
 
 class VocoderConfig(StrictModel):
@@ -92,7 +93,7 @@ class Vocoder(nn.Module):
         source = stft_frames(pulses, self.window)
         hiss = stft_frames(white_noise(pulses, generator), self.window)
         spectrum = source * torch.polar(harmonic.exp(), phase) + hiss * noise.exp()
-        edge = _EDGE_FRAMES * HOP_LENGTH
+        edge = EDGE_FRAMES * HOP_LENGTH
         return inverse_stft(spectrum, self.window)[:, edge:-edge]
 
     def filters(self, mel: Tensor, f0: Tensor, voicing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,9 +145,7 @@ def inverse_stft(spectrum: Tensor, window: Tensor) -> Tensor:
 
 def _repeat_edges(x: Tensor) -> Tensor:
     """First and last frame repeated: (batch, frames, channels) to (batch, frames + 2 · edge, channels)."""
-    return torch.cat(
-        [x[:, :1].expand(-1, _EDGE_FRAMES, -1), x, x[:, -1:].expand(-1, _EDGE_FRAMES, -1)], dim=1
-    )
+    return torch.cat([x[:, :1].expand(-1, EDGE_FRAMES, -1), x, x[:, -1:].expand(-1, EDGE_FRAMES, -1)], dim=1)
 
 
 def _overlap_add(blocks: Tensor) -> Tensor:

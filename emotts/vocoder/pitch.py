@@ -57,17 +57,23 @@ class PitchEstimator(nn.Module):
         Returns:
             F0 in Hz, positive everywhere, and the probability of voicing; both (batch, frames).
         """
-        logits, voicing = self(mel, mask)
-        probability = voicing.float().sigmoid()
-        scores = logits.float().log_softmax(dim=-1)
+        scores, probability = self.scores(mel, mask)
         # Where nothing is voiced the scores say nothing, and the path runs straight on.
         path = smooth_path(scores * probability[..., None])
-        index = torch.arange(PITCH_BINS, device=mel.device)
+        return self.f0_along(path, scores), probability
+
+    def scores(self, mel: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Log-probabilities of the bins (batch, frames, PITCH_BINS) and chance of voicing (batch, frames)."""
+        logits, voicing = self(mel, mask)
+        return logits.float().log_softmax(dim=-1), voicing.float().sigmoid()
+
+    def f0_along(self, path: Tensor, scores: Tensor) -> Tensor:
+        """F0 in Hz, (batch, frames): the local average of the log-probabilities around a path of bins."""
+        index = torch.arange(PITCH_BINS, device=path.device)
         local = scores.exp() * ((index - path[..., None]).abs() <= 4)
         weight = local.sum(-1)
         average = (local * self.centers).sum(-1) / weight.clamp_min(1e-6)
-        log_f0 = torch.where(weight > 1e-3, average, self.centers[path])
-        return log_f0.exp(), probability
+        return torch.where(weight > 1e-3, average, self.centers[path]).exp()
 
     def loss(self, mel: Tensor, f0: Tensor) -> tuple[Tensor, Tensor]:
         """Cross entropies of the pitch of voiced frames and of voicing.
@@ -97,8 +103,7 @@ def smooth_path(scores: Tensor, spread: float = 3.0, jump: float = 6.0) -> Tenso
     Returns:
         bins, shape (batch, frames).
     """
-    bins = torch.arange(scores.shape[-1], device=scores.device, dtype=scores.dtype)
-    steps = (-0.5 * ((bins[:, None] - bins[None, :]) / spread).square()).clamp_min(-jump)
+    steps = step_scores(scores, spread, jump)
     total, back = scores[:, 0], []
     for frame in range(1, scores.shape[1]):
         best = (total[:, None, :] + steps).max(dim=-1)
@@ -108,3 +113,9 @@ def smooth_path(scores: Tensor, spread: float = 3.0, jump: float = 6.0) -> Tenso
     for choice in reversed(back):
         path.append(choice.gather(1, path[-1][:, None])[:, 0])
     return torch.stack(path[::-1], dim=1)
+
+
+def step_scores(scores: Tensor, spread: float = 3.0, jump: float = 6.0) -> Tensor:
+    """Log likelihood of the step between any two bins, (bins, bins); see `smooth_path`."""
+    bins = torch.arange(scores.shape[-1], device=scores.device, dtype=scores.dtype)
+    return (-0.5 * ((bins[:, None] - bins[None, :]) / spread).square()).clamp_min(-jump)

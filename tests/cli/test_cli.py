@@ -72,7 +72,17 @@ HEAVY = {"torch", "torchaudio", "numpy", "librosa", "transformers", "phonemizer"
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["synthesize", "--help"], ["voices", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["synthesize", "--help"],
+        ["voices", "--help"],
+        ["batch", "--help"],
+        ["serve", "--help"],
+        ["dub", "--help"],
+        ["emotion", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     done, modules = subprocess_modules(*arguments)

@@ -31,14 +31,18 @@ def config(tmp_path: Path) -> Path:
 def test_the_stages_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert recipe_script.main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "1 prepare" and lines[-1] == "15 score"
+    assert lines[0] == "1 prepare" and lines[-1] == "20 score"
     assert [line.split()[1] for line in lines if line.endswith("training")] == [
         "voice",
         "tokenizer",
         "duration",
         "lm",
+        "lm_emotion",
+        "lm_robust",
         "acoustic",
         "vocoder",
+        "emotion_encoder",
+        "expert",
     ]
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emotts.errors import DataError
+from emotts.errors import DataError, InputError
 from emotts.semantic.lm_inputs import LMInputs, SemanticLMConfig
 from emotts.train.tasks.lm import SemanticLMTask, SemanticLMTaskConfig, corrupt_codes, jitter_plan
 
@@ -34,6 +34,8 @@ class FakeCorpus:
                     durations=plan if aligned else None,
                     tokens=sum(plan),
                     emotion=[0.5] + [0.0] * 7,
+                    corpus="acted" if i % 2 else "read",
+                    speaker=f"s{i % 3}",
                 )
             )
 
@@ -161,3 +163,67 @@ def test_every_parameter_is_optimised_once_and_tables_do_not_decay():
     assert sorted(listed) == sorted(id(p) for p in task.modules.parameters())
     free = {id(p) for group in groups if group["weight_decay"] == 0 for p in group["params"]}
     assert id(task.modules["lm"].position_table.weight) in free
+
+
+def gradients(task: SemanticLMTask, progress: float) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    for parameter in task.modules["lm"].parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    task.progress = progress
+    task.modules.zero_grad()
+    ((_, loss, _),) = task.losses(task.collate([0, 1, 2, 3], torch.Generator().manual_seed(1)))
+    loss.backward()
+    return {name: p.grad.clone() for name, p in task.modules["lm"].named_parameters() if p.grad is not None}
+
+
+def test_frozen_parts_get_no_gradient_and_no_update():
+    task = make(FakeCorpus(4), frozen=["voice_projection", "token_kind"])
+    found = gradients(task, 0.5)
+    assert not {"voice_projection.weight", "voice_projection.bias", "token_kind"} & set(found)
+    assert "emotion_projection.weight" in found
+    listed = {id(p) for group in task.optimizers()["model"].param_groups for p in group["params"]}
+    assert id(task.modules["lm"].voice_projection.weight) not in listed
+    with pytest.raises(InputError, match=r"has no 'timbre'; it has: .*voice_projection"):
+        make(FakeCorpus(4), frozen=["timbre"])
+
+
+def test_emotional_training_keeps_to_corpora_that_hold_emotions():
+    corpus = FakeCorpus(8)
+    for utterance in corpus.utterances:
+        utterance.emotion = [0.0] * 8
+    corpus.utterances[3].emotion = [0.7] + [0.0] * 7
+    task = make(corpus, emotional=True)
+    assert task.identify(range(len(task.lengths()))) == ["u1", "u3", "u5", "u7"], "neutral ones among them"
+    assert len(make(corpus).lengths()) == 8
+    corpus.utterances[3].emotion = [0.0] * 8
+    with pytest.raises(DataError):
+        make(corpus, emotional=True)
+
+
+def test_the_speaker_classifier_is_fought_more_as_training_goes_on():
+    plain, fought = make(FakeCorpus(8)), make(FakeCorpus(8), speaker_reversal=1.0)
+    assert set(fought.modules) == {"lm", "speaker_probe"} and set(plain.modules) == {"lm"}
+    alone, early, late = gradients(plain, 0.0), gradients(fought, 0.0), gradients(fought, 1.0)
+    name = "final_norm.weight"
+    torch.testing.assert_close(early[name], alone[name])
+    assert not torch.allclose(late[name], alone[name], rtol=1e-3)
+    probe = torch.nn.functional.cross_entropy
+    hidden = torch.randn(4, 5, MODEL.dim, requires_grad=True)
+    mask = torch.ones(4, 5, dtype=torch.bool)
+    fought.progress = 1.0
+    loss, known = fought._speaker_loss(hidden, mask, torch.tensor([0, 1, 2, 0]))
+    (reversed_gradient,) = torch.autograd.grad(loss, hidden, retain_graph=True)
+    with torch.no_grad():
+        worse = hidden - 0.5 * reversed_gradient / reversed_gradient.norm()
+        after = probe(fought.modules["speaker_probe"](worse.mean(1)), torch.tensor([0, 1, 2, 0]))
+    assert after > loss and 0 <= known <= 1, "a step down the gradient hides the speaker"
+
+
+def test_padding_changes_no_speaker_loss():
+    task = make(FakeCorpus(8), speaker_reversal=1.0)
+    hidden, speaker = torch.randn(2, 6, MODEL.dim), torch.tensor([0, 1])
+    mask = torch.tensor([[True] * 4 + [False] * 2, [True] * 6])
+    other = torch.where(mask[..., None], hidden, 9.0)
+    first, _ = task._speaker_loss(hidden, mask, speaker)
+    second, _ = task._speaker_loss(other, mask, speaker)
+    torch.testing.assert_close(first, second)

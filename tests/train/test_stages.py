@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 
 from emotts.data.kaldi import DataDir, Record
 from emotts.data.shards import Corpus, Utterance
 from emotts.emotion import Emotion
 from emotts.errors import DataError, InputError, ModelError
+from emotts.model import load_config
 from emotts.text.symbols import encode
 from emotts.train.data_stages import take
 from emotts.train.pack_model import make_voice, pack_model, prompt_tokens
@@ -24,6 +26,8 @@ from emotts.train.stages import (
     dependants,
     find_stage,
     is_done,
+    load_part,
+    newest_lm,
     open_corpus,
     run_stage,
     run_stages,
@@ -87,6 +91,41 @@ def test_speech_of_a_scaled_list_is_exact_to_the_sample(finished: tuple[Run, lis
     assert spoken.frames == round(sentence["duration"] * 24_000)
 
 
+def test_the_model_is_packed_with_an_expert_and_its_calibration(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    guidance = load_config(run.model).guidance
+    assert guidance is not None and guidance.table.intensities == (0.0, 1.0)
+    assert set(guidance.table.alpha) == {"happy", "sad"}
+    points = json.loads((run.exp / "calibration.json").read_text())["points"]
+    assert {(p["emotion"], p["alpha"]) for p in points} == {(e, a) for e in ("happy", "sad") for a in (0, 2)}
+    figures = json.loads((run.part("expert") / "accuracy.json").read_text())
+    assert figures == {}, "every speaker of this corpus is in its training split"
+
+
+def test_the_language_model_is_that_of_its_last_training(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    assert newest_lm(run) == "lm_robust" and newest_lm(run, ("lm", "lm_emotion")) == "lm_emotion"
+    first, emotional, last = (
+        load_file(run.part(part) / "lm.safetensors") for part in ("lm", "lm_emotion", "lm_robust")
+    )
+    assert torch.equal(first["voice_projection.weight"], emotional["voice_projection.weight"])
+    assert not torch.equal(first["emotion_projection.weight"], emotional["emotion_projection.weight"])
+    assert torch.equal(emotional["emotion_projection.weight"], last["emotion_projection.weight"])
+    assert not torch.equal(emotional["head.weight"], last["head.weight"])
+    packed = load_part("lm", run).state_dict()
+    assert torch.equal(packed["head.weight"], last["head.weight"])
+
+
+def test_later_trainings_of_the_language_model_may_be_left_out(finished: tuple[Run, list[str]]) -> None:
+    recipe = finished[0].recipe.model_copy(update={"lm_emotion": None, "lm_robust": None})
+    run = replace(finished[0], recipe=recipe)
+    assert newest_lm(run) == "lm"
+    stages = {stage.name: stage for stage in STAGES}
+    assert stages["lm_emotion"].call(run).startswith("left out")
+    with pytest.raises(InputError, match=r"lm_emotion\.task: model is that of lm"):
+        mini_recipe(lm_emotion={"task": {"model": {"dim": 8}}})
+
+
 def test_what_is_done_is_not_done_again(finished: tuple[Run, list[str]]) -> None:
     run, _ = finished
     before = (run.model / "config.yaml").stat().st_mtime_ns
@@ -119,12 +158,17 @@ def test_rerunning_a_stage_undoes_those_that_build_on_it(
     stages = {stage.name: stage for stage in STAGES}
     run_stage(run, stages["align"])
     done = {name for name, stage in stages.items() if is_done(run, stage)}
-    assert set(stages) - done == {"duration", "lm", "acoustic", "pack", "decode", "score"}
+    assert set(stages) - done == {
+        "duration", "lm", "lm_emotion", "lm_robust", "acoustic", "expert", "pack", "calibrate", "decode",
+        "score",
+    }  # fmt: skip
 
 
 def test_dependants_follow_the_data() -> None:
-    assert dependants("vocoder") == ["pack", "decode", "score"]
-    assert dependants("tokens") == ["lm", "acoustic", "pack", "decode", "score"]
+    assert dependants("vocoder") == ["pack", "calibrate", "decode", "score"]
+    assert dependants("expert") == ["pack", "calibrate", "decode", "score"]
+    later = ["lm", "lm_emotion", "lm_robust", "acoustic", "expert", *dependants("expert")]
+    assert dependants("tokens") == later
     assert dependants("prepare") == [stage.name for stage in STAGES[1:]]
 
 
@@ -133,7 +177,7 @@ def test_stages_read_only_what_earlier_stages_make() -> None:
         assert all(find_stage(name) < number for name in stage.needs)
 
 
-@pytest.mark.parametrize("name", ["0", "16", "align2", "", "-1"])
+@pytest.mark.parametrize("name", ["0", str(len(STAGES) + 1), "align2", "", "-1"])
 def test_unknown_stages_are_refused_with_the_known_ones(name: str) -> None:
     with pytest.raises(InputError, match="1 prepare, 2 features"):
         find_stage(name)
@@ -152,8 +196,9 @@ def test_stages_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
         ("shards", r"run stage 2 \(features\) first"),
         ("voice", r"run stage 3 \(shards\) first"),
         ("tokens", r"run stage 3 \(shards\) first"),
-        ("decode", r"run stage 13 \(pack\) first"),
-        ("score", r"run stage 14 \(decode\) first"),
+        ("decode", r"run stage 17 \(pack\) first"),
+        ("calibrate", r"run stage 17 \(pack\) first"),
+        ("score", r"run stage 19 \(decode\) first"),
     ],
 )
 def test_a_stage_says_which_one_makes_what_it_lacks(tmp_path: Path, stage: str, missing: str) -> None:

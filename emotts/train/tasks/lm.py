@@ -1,8 +1,15 @@
-"""Training of the semantic language model on aligned codes."""
+"""Training of the semantic language model on aligned codes, in one stage or in three.
+
+IndexTTS2 (arXiv 2506.21619) trains on all data first, then on emotional data with a gradient reversal
+that keeps the speaker out of what the emotion says and with its voice side frozen, and last on all data
+with both conditioners frozen. Here that is `emotional`, `speaker_reversal` and `frozen`. We depart in
+where the reversed classifier listens: our emotions are eight intensities, which hold no timbre, so it
+reads the latents, through which an actor's voice could reach the decoder together with the emotion.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from pydantic import Field
@@ -10,12 +17,15 @@ from torch import Tensor, nn
 
 from emotts.config import StrictModel
 from emotts.data.shards import Corpus
-from emotts.errors import DataError
+from emotts.errors import DataError, InputError
+from emotts.nn.gradient_reversal import reversal_strength, reverse_gradient
 from emotts.nn.masking import lengths_to_mask, pad_stack
 from emotts.semantic.lm import SemanticLM
 from emotts.semantic.lm_inputs import LMInputs, SemanticLMConfig
 from emotts.timebase import TOKEN_RATE
+from emotts.train.speaker_probe import SpeakerProbe
 from emotts.train.task import Batch, Loss, Task
+from emotts.train.tasks.emotion_encoder import emotional_items
 
 EVALUATION_BATCH = 16
 
@@ -38,6 +48,10 @@ class SemanticLMTaskConfig(StrictModel):
         emotion_drop: items without an emotion.
         max_seconds: longer utterances are left out.
         dev_items: most dev utterances of one evaluation.
+        emotional: train on corpora that hold emotions only.
+        frozen: names of submodules that keep their weights, such as `voice_projection`.
+        speaker_reversal: largest strength of the reversed gradient of a speaker classifier that reads the
+            mean latent of an utterance; 0 trains without one.
     """
 
     model: SemanticLMConfig
@@ -54,6 +68,9 @@ class SemanticLMTaskConfig(StrictModel):
     emotion_drop: float = Field(default=0.1, ge=0.0, le=1.0)
     max_seconds: float = Field(default=15.0, gt=0.0)
     dev_items: int = Field(default=128, ge=1)
+    emotional: bool = False
+    frozen: tuple[str, ...] = ()
+    speaker_reversal: float = Field(default=0.0, ge=0.0)
 
 
 def jitter_plan(durations: Tensor, share: float, generator: torch.Generator) -> Tensor:
@@ -109,19 +126,27 @@ class SemanticLMTask(Task):
 
     Raises:
         DataError: no training item can be used.
+        InputError: the model has no submodule of a name in `frozen`.
     """
 
     name = "semantic_lm"
 
     def __init__(self, config: SemanticLMTaskConfig, train: Corpus, dev: Corpus | None = None) -> None:
         self.config, self.train, self.dev = config, train, dev
-        self.modules = nn.ModuleDict({"lm": SemanticLM(config.model)})
         self.items = self._usable(train)
+        if config.emotional:
+            self.items = sorted(set(self.items) & set(emotional_items(train)))
         if not self.items:
             raise DataError(
                 "no training utterance has an aligned plan and a usable length: align the corpus first"
             )
         self.dev_items = [] if dev is None else self._usable(dev)[: self.config.dev_items]
+        names = sorted({train.utterances[index].speaker for index in self.items})
+        self.speakers = {name: number for number, name in enumerate(names)}
+        self.modules = nn.ModuleDict({"lm": SemanticLM(config.model)})
+        _freeze(self.modules["lm"], config.frozen)
+        if config.speaker_reversal:
+            self.modules["speaker_probe"] = SpeakerProbe(config.model.dim, len(names))
 
     def _usable(self, corpus: Corpus) -> list[int]:
         longest = min(self.config.model.max_tokens, int(self.config.max_seconds * TOKEN_RATE))
@@ -138,6 +163,8 @@ class SemanticLMTask(Task):
         tables = {id(m.weight) for m in self.modules.modules() if isinstance(m, nn.Embedding)}
         decayed, free = [], []
         for parameter in self.modules.parameters():
+            if not parameter.requires_grad:
+                continue
             (decayed if parameter.dim() > 1 and id(parameter) not in tables else free).append(parameter)
         groups = [
             {"params": decayed, "weight_decay": self.config.weight_decay},
@@ -205,20 +232,32 @@ class SemanticLMTask(Task):
             "codes": codes,
             "code_mask": lengths_to_mask(totals),
             "input_codes": codes.clone(),
+            "speaker": torch.tensor([self.speakers.get(u.speaker, 0) for u in utterances]),
             "weight": (totals + 1).sum().float(),  # the end is a target too
         }
 
     def losses(self, batch: Batch) -> Iterator[Loss]:
-        """The cross entropy in nats for each token, and the share of codes guessed."""
-        loss, logits, targets = self.modules["lm"].loss(
-            LMInputs.from_batch(batch),
-            batch["codes"],
-            batch["code_mask"],
-            batch["input_codes"],
-            self.config.label_smoothing,
-        )
+        """The cross entropy in nats for each token, the share of codes guessed, and the speaker's loss."""
+        lm, mask = self.modules["lm"], batch["code_mask"]
+        hidden = lm.hidden(LMInputs.from_batch(batch), batch["input_codes"], mask)
+        smoothing = self.config.label_smoothing
+        loss, logits, targets = lm.hidden_loss(hidden, batch["codes"], mask, smoothing)
         accuracy = (logits.detach().argmax(-1) == targets).float().mean()
-        yield "model", loss, {"cross_entropy": loss.detach(), "accuracy": accuracy}
+        figures = {"cross_entropy": loss.detach(), "accuracy": accuracy}
+        if self.config.speaker_reversal:
+            speaker, known = self._speaker_loss(hidden[:, :-1], mask, batch["speaker"])
+            figures |= {"speaker": speaker.detach(), "speaker_accuracy": known}
+            loss = loss + speaker
+        yield "model", loss, figures
+
+    def _speaker_loss(self, latents: Tensor, mask: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross entropy of the speaker (batch,) by the mean latent, with reversed gradients; accuracy."""
+        shares = mask[..., None].to(latents.dtype)
+        mean = (latents * shares).sum(1) / shares.sum(1)
+        strength = reversal_strength(self.progress, self.config.speaker_reversal)
+        logits = self.modules["speaker_probe"](reverse_gradient(mean, strength)).float()
+        known = (logits.detach().argmax(-1) == speaker).float().mean()
+        return nn.functional.cross_entropy(logits, speaker), known
 
     @torch.no_grad()
     def evaluate(self, modules: nn.ModuleDict) -> dict[str, float]:
@@ -249,6 +288,16 @@ class SemanticLMTask(Task):
             for plan, total in sums.items()
             for place, name in enumerate(names)
         }
+
+
+def _freeze(model: SemanticLM, names: Sequence[str]) -> None:
+    parts = dict(model.named_children()) | dict(model.named_parameters(recurse=False))
+    for name in names:
+        if name not in parts:
+            raise InputError(
+                f"frozen: the language model has no {name!r}; it has: {', '.join(sorted(parts))}"
+            )
+        parts[name].requires_grad_(False)
 
 
 def _measure(model: SemanticLM, batch: Mapping[str, Tensor]) -> Tensor:

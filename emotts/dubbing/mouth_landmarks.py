@@ -1,0 +1,179 @@
+"""The mouth by landmarks of the faces in the picture: of several, the one that moves with what is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from emotts.dubbing.faces import FaceFinder
+from emotts.dubbing.frames import read_frames
+from emotts.dubbing.mouth import MouthSource, MouthTrack
+from emotts.dubbing.video import Media
+from emotts.lips.box import Box
+from emotts.lips.features import crop, scaled
+from emotts.timebase import TOKEN_RATE
+
+LONGEST_SIDE = 640
+
+BOX_WIDTH = 1.8
+"""Width of the mouth's box, as a multiple of the distance between its corners."""
+
+BOX_DOWN = 0.11
+"""How far the box lies under the middle of the lips, in the same measure: the lower lip moves more, and the
+boxes that the aligner was trained on were found by motion."""
+
+LEAST_SEEN = 0.3
+"""Share of a line's frames in which a face has to be seen."""
+
+_JUMP = 0.5
+"""A face is another one if its mouth moves by more than this part of the face's height in a frame."""
+
+_AROUND = 5
+
+
+class FaceTrack:
+    """One face over a stretch of frames.
+
+    Attributes:
+        points: x and y of the points of `emotts.dubbing.faces`, NaN where it is not seen; (frames, 6, 2).
+    """
+
+    def __init__(self, frames: int) -> None:
+        self.points = np.full((frames, 6, 2), np.nan)
+        self.latest: np.ndarray | None = None
+
+    def add(self, frame: int, points: np.ndarray) -> None:
+        """The face in a frame."""
+        self.points[frame] = self.latest = points
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Frames in which it is seen, bool, shape (frames,)."""
+        return np.isfinite(self.points[:, 0, 0])
+
+    @property
+    def aperture(self) -> np.ndarray:
+        """Distance of the inner lips over the height of the face, NaN where it is not seen; (frames,)."""
+        return _distance(self.points, 0, 1) / np.maximum(_distance(self.points, 4, 5), 1e-6)
+
+    def boxes(self) -> list[Box]:
+        """A box around the mouth in every frame, of one size, smoothed over time."""
+        good = np.flatnonzero(self.seen)
+        middle = self.points[:, :4].mean(axis=1)
+        filled = [np.interp(np.arange(len(middle)), good, middle[good, axis]) for axis in (0, 1)]
+        lips = float(np.median(_distance(self.points[good], 2, 3)))
+        width, down = max(8.0, BOX_WIDTH * lips), BOX_DOWN * lips
+        smooth = [_smoothed(axis) for axis in filled]
+        return [Box.around(x, y + down, width) for x, y in zip(*smooth, strict=True)]
+
+
+class Landmarks:
+    """Apertures and pictures of the mouth of the face that speaks.
+
+    Args:
+        media: the video.
+        open_finder: makes a finder for each shot that is looked at.
+        sound: the original dialogue, which tells who speaks; without it, who moves the lips most does.
+    """
+
+    name = "landmarks"
+
+    def __init__(
+        self, media: Media, open_finder: Callable[[], FaceFinder], sound: MouthSource | None = None
+    ) -> None:
+        self._media, self._open, self._sound = media, open_finder, sound
+        self._look = lru_cache(maxsize=64)(self._look_uncached)
+
+    def track(self, start: float, end: float) -> MouthTrack | None:
+        """See `MouthSource`."""
+        first, last = max(0, round(start * TOKEN_RATE)), round(end * TOKEN_RATE)
+        last = min(last, round(self._media.duration * TOKEN_RATE))
+        return self._look(first, last) if last > first else None
+
+    def _look_uncached(self, first: int, last: int) -> MouthTrack | None:
+        pictures, _ = read_frames(self._media, first, last, gray=False, longest=LONGEST_SIDE)
+        if not len(pictures):
+            return None
+        finder = self._open()
+        try:
+            found = [
+                finder.faces(picture, index * 1000 // TOKEN_RATE) for index, picture in enumerate(pictures)
+            ]
+        finally:
+            finder.close()
+        tracks = [track for track in follow(found) if track.seen.mean() >= LEAST_SEEN]
+        if not tracks:
+            return None
+        face = speaking(tracks, self._level(first, len(pictures)))
+        seen = face.seen
+        aperture = np.interp(np.arange(len(seen)), np.flatnonzero(seen), face.aperture[seen])
+        gray = np.stack([_gray(picture) for picture in pictures])
+        return MouthTrack(scaled(aperture, seen), seen, self.name, crop(gray, face.boxes()))
+
+    def _level(self, first: int, count: int) -> np.ndarray | None:
+        if self._sound is None:
+            return None
+        heard = self._sound.track(first / TOKEN_RATE, (first + count) / TOKEN_RATE)
+        return heard.aperture if heard is not None and len(heard.aperture) == count else None
+
+
+def follow(found: Sequence[np.ndarray]) -> list[FaceTrack]:
+    """Joins the faces of each frame, shape (faces, 6, 2), to faces over time: the nearest goes on."""
+    tracks: list[FaceTrack] = []
+    for frame, faces in enumerate(found):
+        free = list(range(len(tracks)))
+        for points in faces:
+            height = max(1.0, float(_distance(points[None], 4, 5)[0]))
+            moves = [(_moved(tracks[index], points), index) for index in free]
+            nearest = min(moves, default=(np.inf, -1))
+            if nearest[0] > _JUMP * height:
+                tracks.append(FaceTrack(len(found)))
+                tracks[-1].add(frame, points)
+            else:
+                tracks[nearest[1]].add(frame, points)
+                free.remove(nearest[1])
+    return tracks
+
+
+def speaking(tracks: Sequence[FaceTrack], level: np.ndarray | None) -> FaceTrack:
+    """The face whose lips move with the sound, or move most where there is none.
+
+    Args:
+        tracks: at least one.
+        level: of the original dialogue in each frame, 0 to 1, or None.
+    """
+    return max(tracks, key=lambda track: _likeness(track, level))
+
+
+def _likeness(track: FaceTrack, level: np.ndarray | None) -> tuple[float, float]:
+    """Correlation of the lips' motion with the level, and how much they move."""
+    aperture = np.nan_to_num(track.aperture, nan=float(np.nanmedian(track.aperture)))
+    motion = _smoothed(np.abs(np.diff(aperture, prepend=aperture[:1])))
+    if level is None or level.std() < 1e-3 or motion.std() < 1e-9:
+        return -1.0, float(motion.mean())
+    active = _smoothed(level)
+    # Covariance, not correlation: a still face is as like the sound as its tremor is by chance.
+    likeness = ((motion - motion.mean()) * (active - active.mean())).mean() / active.std()
+    return float(likeness), float(motion.mean())
+
+
+def _moved(track: FaceTrack, points: np.ndarray) -> float:
+    if track.latest is None:
+        return float("inf")
+    return float(np.linalg.norm(track.latest[:4].mean(axis=0) - points[:4].mean(axis=0)))
+
+
+def _distance(points: np.ndarray, first: int, second: int) -> np.ndarray:
+    return np.linalg.norm(points[:, first] - points[:, second], axis=-1)
+
+
+def _smoothed(values: np.ndarray) -> np.ndarray:
+    """Running mean of up to five frames."""
+    padded = np.pad(values, _AROUND // 2, mode="edge")
+    return np.convolve(padded, np.full(_AROUND, 1.0 / _AROUND), mode="valid")
+
+
+def _gray(picture: np.ndarray) -> np.ndarray:
+    return (picture @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)

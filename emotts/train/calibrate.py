@@ -1,0 +1,195 @@
+"""Calibration of the intensity knob: what each weight of the guidance does to speech, and what it costs.
+
+The expert that guides must not say how far it got: guidance raises its own score whatever is heard. So the
+response comes from outside, as any callable, by default from prosody (`emotts.evaluate.prosody_response`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from emotts.audio.mel import LogMel
+from emotts.emotion.calibration import DoseTable, interpolate, isotonic
+from emotts.emotion.emotion import Emotion
+from emotts.errors import DataError
+from emotts.text.symbols import encode_base
+from emotts.timebase import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN
+
+if TYPE_CHECKING:
+    from emotts.speech import Speech
+    from emotts.tts import EmoTTS
+
+Response = Callable[[str, "Speech", "Speech"], float]
+"""(emotion, speech, the same text, voice and seed spoken neutrally) -> how far it moved towards the
+emotion: 0 not at all, larger is farther."""
+
+Cost = Callable[["EmoTTS", "Speech"], float]
+"""What speech costs in words; larger is worse."""
+
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measurement, mean over texts and voices.
+
+    Attributes:
+        emotion: its name.
+        intensity: asked for.
+        alpha: weight of the guidance.
+        response: see `Response`.
+        cost: more than without guidance, see `Cost`.
+    """
+
+    emotion: str
+    intensity: float
+    alpha: float
+    response: float
+    cost: float
+
+
+def measure_doses(
+    engine: EmoTTS,
+    texts: Sequence[str],
+    voices: Sequence[str],
+    emotions: Sequence[str],
+    response: Response,
+    cost: Cost,
+    intensities: Sequence[float],
+    alphas: Sequence[float],
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> list[Point]:
+    """Speaks every text in every voice, emotion, intensity and weight, and measures it.
+
+    Args:
+        engine: with a model that has an emotion expert.
+        texts: what is said.
+        voices: who says it.
+        emotions: that the expert knows.
+        response: measures the emotion; must not be the expert.
+        cost: measures the words.
+        intensities: above 0.
+        alphas: rising from 0; β is the model's share of it.
+        seed: of all synthesis.
+        options: more of `EmoTTS.synthesize`.
+    """
+    lines = [(text, voice) for text in texts for voice in voices]
+    given = dict(options or {})
+    neutral = _speak(engine, lines, None, seed, {})
+    points = []
+    for emotion in emotions:
+        for intensity in intensities:
+            mood = Emotion.from_mapping({emotion: intensity})
+            base = 0.0  # the first weight is 0: what the words cost without guidance
+            for alpha in alphas:
+                weight = {**given, "alpha": alpha} if alpha else {"guidance_schedule": "none"}
+                spoken = _speak(engine, lines, mood, seed, weight)
+                pairs = zip(spoken, neutral, strict=True)
+                moved = sum(response(emotion, made, plain) for made, plain in pairs) / len(lines)
+                words = sum(cost(engine, made) for made in spoken) / len(lines)
+                base = words if not alpha else base
+                points.append(Point(emotion, float(intensity), float(alpha), moved, words - base))
+    return points
+
+
+def _speak(
+    engine: EmoTTS, lines: Sequence[tuple[str, str]], mood: Emotion | None, seed: int, options: dict[str, Any]
+) -> list[Speech]:
+    spoken: list[Speech] = []
+    for start in range(0, len(lines), _BATCH):
+        part = lines[start : start + _BATCH]
+        spoken += engine.synthesize(
+            [text for text, _ in part], voice=[voice for _, voice in part], emotion=mood, seed=seed, **options
+        )
+    return spoken
+
+
+def choose_table(points: Sequence[Point], worst_cost: float) -> DoseTable:
+    """The weights that make the response rise evenly with the intensity.
+
+    For each emotion, the measured response at each intensity is first made to rise with α (isotonic
+    regression). Intensity s then gets the smallest α whose response is s times the largest one that
+    intensity 1 reaches within the cost; where none does, the largest α allowed. The weights never fall.
+
+    Args:
+        points: of `measure_doses`; every emotion with the same intensities and weights.
+        worst_cost: weights from the first one that costs more, at intensity 1, are not used.
+
+    Raises:
+        DataError: no points, or some that are not finite.
+    """
+    if not points or not all(map(_finite, points)):
+        raise DataError("the calibration gave no finite responses: is the synthesised speech silent?")
+    intensities = sorted({point.intensity for point in points})
+    table = {}
+    for emotion in dict.fromkeys(point.emotion for point in points):
+        curves = {s: _curve(points, emotion, s) for s in intensities}
+        allowed = _allowed(points, emotion, intensities[-1], worst_cost)
+        curves = {s: (alphas[:allowed], isotonic(values[:allowed])) for s, (alphas, values) in curves.items()}
+        goal = max(0.0, curves[intensities[-1]][1][-1])
+        weights = [0.0]
+        for s in intensities:
+            weights.append(max(weights[-1], _smallest(*curves[s], s * goal)))
+        table[emotion] = tuple(round(weight, 4) for weight in weights)
+    return DoseTable(intensities=(0.0, *intensities), alpha=table)
+
+
+def _finite(point: Point) -> bool:
+    return bool(torch.isfinite(torch.tensor([point.response, point.cost])).all())
+
+
+def _curve(points: Sequence[Point], emotion: str, intensity: float) -> tuple[list[float], list[float]]:
+    found = sorted((p.alpha, p.response) for p in points if p.emotion == emotion and p.intensity == intensity)
+    return [alpha for alpha, _ in found], [response for _, response in found]
+
+
+def _allowed(points: Sequence[Point], emotion: str, intensity: float, worst_cost: float) -> int:
+    """How many of the rising weights cost no more than allowed; the first, none, always does."""
+    found = sorted((p.alpha, p.cost) for p in points if p.emotion == emotion and p.intensity == intensity)
+    for count, (_, cost) in enumerate(found):
+        if count and cost > worst_cost:
+            return count
+    return len(found)
+
+
+def _smallest(alphas: Sequence[float], responses: Sequence[float], goal: float) -> float:
+    """Smallest α, between the measured ones too, with the response `goal`, or the best one if none has it."""
+    goal = min(goal, responses[-1])
+    if goal <= responses[0]:
+        return alphas[0]
+    for right in range(1, len(alphas)):
+        if responses[right] >= goal:
+            low, high = responses[right - 1], responses[right]
+            return interpolate([low, high], [alphas[right - 1], alphas[right]], goal)
+    return alphas[-1]
+
+
+@torch.no_grad()
+def recognition_cost(engine: EmoTTS, speech: Speech) -> float:
+    """CTC loss of the phones that were asked for, nats a phone, by the model's own tokenizer.
+
+    It hears whether the phones are still there; it has never seen the expert.
+    """
+    tokenizer = engine.model.components["tokenizer"]
+    device = next(tokenizer.parameters()).device
+    tokens = max(1, len(speech.audio) // SAMPLES_PER_TOKEN)
+    samples = torch.from_numpy(speech.audio[: tokens * SAMPLES_PER_TOKEN])
+    samples = torch.nn.functional.pad(samples, (0, tokens * SAMPLES_PER_TOKEN - len(samples)))
+    mel = LogMel()(samples[None])[:, : tokens * FRAMES_PER_TOKEN].to(device)
+    mask = torch.ones(1, tokens, dtype=torch.bool, device=device)
+    posteriors = tokenizer.ctc_log_probs(mel, mask).float().cpu()
+    phones = torch.tensor(encode_base([symbol for symbol, _, _ in speech.alignment]))
+    loss = torch.nn.functional.ctc_loss(
+        posteriors.transpose(0, 1),
+        phones[None],
+        torch.tensor([posteriors.shape[1]]),
+        torch.tensor([len(phones)]),
+        reduction="sum",
+        zero_infinity=True,
+    )
+    return float(loss) / max(1, len(phones))
