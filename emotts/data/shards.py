@@ -2,7 +2,8 @@
 
 A shard is one safetensors file: for item k the tensors `k/audio` (bytes of a compressed audio file)
 and `k/f0` (float16, Hz), and the records as JSON in the header. A folder of shards is all that a
-training node needs; it is decoded once into memory-mapped arrays beside the shards.
+training node needs; it is decoded once into memory-mapped arrays beside the shards. With a file
+`speeds.json` (`emotts.data.speeds`) the training recordings are there at other speeds too.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import math
 import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,13 +30,14 @@ from torch import Tensor
 
 from emotts.audio.mel import LogMel
 from emotts.data.features import decode
+from emotts.data.speeds import SPEEDS_FILE, play, play_f0, read_speeds
 from emotts.errors import AudioError, DataError
-from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS, SAMPLES_PER_TOKEN
+from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS, SAMPLE_RATE, SAMPLES_PER_TOKEN
 
 SHARD_BYTES = 48 * 2**20
 """A shard is closed once its audio passes this size."""
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Utterance:
         f0_mean: mean of the speaker's log F0 (natural logarithm of Hz).
         f0_std: its standard deviation.
         durations: aligned plan in tokens, one for each phoneme; None before alignment.
+        speed: how fast the recording is played; 1 as it was made.
     """
 
     id: str
@@ -76,6 +80,22 @@ class Utterance:
     f0_mean: float = 5.0
     f0_std: float = 0.2
     durations: list[int] | None = field(default=None)
+    speed: float = 1.0
+
+    def at_speed(self, speed: float) -> Utterance:
+        """The same recording played faster (above 1) or slower: pitch and formants move with it.
+
+        It is another speaker's, as in Ko et al. 2015, "Audio augmentation for speech recognition".
+        """
+        return replace(
+            self,
+            id=f"{self.id}@{speed:g}",
+            speaker=f"{self.speaker}@{speed:g}",
+            bandwidth=min(int(self.bandwidth * speed), SAMPLE_RATE // 2),
+            tokens=max(1, int(self.tokens / speed)),
+            f0_mean=self.f0_mean + math.log(speed),
+            speed=speed,
+        )
 
 
 class ShardWriter:
@@ -150,6 +170,7 @@ class Corpus:
         alignments: file of aligned plans (utterance id to durations), or None.
         embeddings: file of voice embeddings (utterance id to vector), or None.
         splits: keep these splits only; all when left out.
+        speeds: keep the recordings that are played at other speeds.
 
     Raises:
         DataError: no shards, a file that cannot be read, or aligned plans of other recordings.
@@ -162,6 +183,7 @@ class Corpus:
         alignments: Path | str | None = None,
         embeddings: Path | str | None = None,
         splits: Sequence[str] | None = None,
+        speeds: bool = True,
     ) -> None:
         directory = Path(shards)
         cache = build_cache(directory)
@@ -176,7 +198,11 @@ class Corpus:
         self._codes = _load_side_file(codes)
         plans = _load_side_file(alignments)
         self._embeddings = _load_side_file(embeddings)
-        kept = [i for i, record in enumerate(records) if splits is None or record.split in splits]
+        kept = [
+            i
+            for i, record in enumerate(records)
+            if (splits is None or record.split in splits) and (speeds or record.speed == 1)
+        ]
         self.utterances = [records[i] for i in kept]
         self._offsets = [int(offsets[i]) for i in kept]
         if plans is not None:
@@ -274,7 +300,7 @@ def build_cache(directory: Path) -> Path:
             building = directory / "cache.partial"
             shutil.rmtree(building, ignore_errors=True)
             building.mkdir()
-            records = _decode_all(shards, building)
+            records = _decode_all(shards, building, read_speeds(directory))
             content = {"version": CACHE_VERSION, "shards": _fingerprint(shards), "utterances": records}
             (building / "index.json").write_text(json.dumps(content))
             shutil.rmtree(cache, ignore_errors=True)
@@ -283,7 +309,8 @@ def build_cache(directory: Path) -> Path:
 
 
 def _fingerprint(shards: list[Path]) -> list[list]:
-    return [[shard.name, shard.stat().st_size] for shard in shards]
+    speeds = list(read_speeds(shards[0].parent))
+    return [[SPEEDS_FILE, speeds], *([shard.name, shard.stat().st_size] for shard in shards)]
 
 
 def _is_current(cache: Path, shards: list[Path]) -> bool:
@@ -303,7 +330,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _decode_all(shards: list[Path], cache: Path) -> list[dict]:
+def _decode_all(shards: list[Path], cache: Path, speeds: Sequence[float]) -> list[dict]:
     records = []
     # Decoding releases Python's lock: threads use every core without copying audio between processes.
     workers = os.cpu_count() or 1
@@ -317,24 +344,44 @@ def _decode_all(shards: list[Path], cache: Path) -> list[dict]:
         for shard in shards:
             items = read_shard(shard)
             while block := list(islice(items, 64 * workers)):
-                decoded = pool.map(lambda item: _decode_item(item[0], item[1], log_mel), block)
-                for (utterance, _, f0), (audio, mel) in zip(block, decoded, strict=True):
-                    audio_file.write(audio.tobytes())
-                    mel_file.write(mel.tobytes())
-                    f0_file.write(f0.numpy().astype(np.float16).tobytes())
-                    records.append(asdict(utterance))
+                for versions in pool.map(lambda item: _decode_item(*item, speeds, log_mel), block):
+                    for utterance, audio, mel, f0 in versions:
+                        audio_file.write(audio.tobytes())
+                        mel_file.write(mel.tobytes())
+                        f0_file.write(f0.tobytes())
+                        records.append(asdict(utterance))
     return records
 
 
-def _decode_item(utterance: Utterance, encoded: bytes, log_mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
-    """Waveform (int16) and log-mel (float16) of one item, exactly as long as its tokens say."""
+def _decode_item(
+    utterance: Utterance, encoded: bytes, f0: Tensor, speeds: Sequence[float], log_mel: LogMel
+) -> list[tuple[Utterance, np.ndarray, np.ndarray, np.ndarray]]:
+    """An item as recorded, and at other speeds if it is for training.
+
+    Returns:
+        for each version its record, waveform (int16), log-mel and F0 (float16), as long as its tokens say.
+    """
     try:
         samples = decode(io.BytesIO(encoded))
     except AudioError as error:
         raise DataError(f"the audio of {utterance.id} cannot be decoded: {error}") from None
     length = utterance.tokens * SAMPLES_PER_TOKEN
     samples = samples[utterance.start : utterance.start + length] * utterance.gain
-    samples = np.pad(samples, (0, length - len(samples))).clip(-1.0, 1.0)
+    versions = [(utterance, samples, f0.numpy())]
+    for speed in speeds if utterance.split == "train" else ():
+        played = utterance.at_speed(speed)
+        track = play_f0(f0.numpy(), speed, played.tokens * FRAMES_PER_TOKEN)
+        versions.append((played, play(samples, speed), track))
+    return [
+        (version, *_exactly(audio, version.tokens, log_mel), track.astype(np.float16))
+        for version, audio, track in versions
+    ]
+
+
+def _exactly(samples: np.ndarray, tokens: int, log_mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
+    """Waveform (int16) of exactly that many tokens, and its log-mel (float16)."""
+    length = tokens * SAMPLES_PER_TOKEN
+    samples = np.pad(samples[:length], (0, max(0, length - len(samples)))).clip(-1.0, 1.0)
     quantised = np.round(samples * 32767).astype(np.int16)
     mel = log_mel(torch.from_numpy(quantised.astype(np.float32) / 32768.0)[None])[0]
     return quantised, mel.numpy().astype(np.float16)

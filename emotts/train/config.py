@@ -40,6 +40,7 @@ class TrainConfig(StrictModel):
         device: "auto" takes CUDA if there is one.
         threads: CPU threads of tensor operations; None leaves torch's choice.
         prefetch: batches collated ahead in the background; 0 collates between the steps.
+        workers: processes that collate; 0 is one thread, which is enough for a CPU.
         max_bad_steps: consecutive steps with a non-finite loss or gradient that end the training.
         initialize_from: directory with <module>.safetensors to start from.
         tensorboard: write TensorBoard files, if it is installed.
@@ -66,6 +67,7 @@ class TrainConfig(StrictModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1)
     prefetch: int = Field(2, ge=0)
+    workers: int = Field(0, ge=0)
     max_bad_steps: int = Field(10, ge=1)
     initialize_from: Path | None = None
     tensorboard: bool = True

@@ -106,6 +106,7 @@ def shards(run: Run) -> str:
     """Stage 3: packs all corpora into shards and decodes them into the memory-mapped cache."""
     from emotts.data.pack import pack
     from emotts.data.shards import build_cache
+    from emotts.data.speeds import write_speeds
 
     for name in run.recipe.corpora:
         if not run.features(name).is_file():
@@ -117,5 +118,6 @@ def shards(run: Run) -> str:
     counts = [
         f"{name} {pack(run.data(name), run.features(name), run.shards, name)}" for name in run.recipe.corpora
     ]
+    write_speeds(run.shards, run.recipe.speeds)
     build_cache(run.shards)
     return f"packed utterances: {', '.join(counts)}"

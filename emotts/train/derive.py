@@ -6,16 +6,18 @@ Each writes one safetensors file that maps utterance ids to tensors, under a tem
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from emotts.data.shards import Corpus
+from emotts.data.shards import Corpus, Utterance
 from emotts.nn.masking import lengths_to_mask, pad_stack
-from emotts.semantic.align import AlignmentError, align_with_score
+from emotts.semantic.align import Alignment, AlignmentError, align_with_score
 from emotts.semantic.tokenizer import HEAD_FRAMES_PER_TOKEN, SemanticTokenizer
 from emotts.timebase import FRAMES_PER_TOKEN
 from emotts.voice.encoder import VoiceEncoder
@@ -69,6 +71,7 @@ def write_alignments(
     output: Path,
     log_prior: Tensor | None = None,
     worst_score: float = -3.0,
+    jobs: int = 1,
 ) -> AlignmentReport:
     """Aligned plan of every utterance, int16, shape (phonemes,); the doubtful are left out.
 
@@ -78,29 +81,38 @@ def write_alignments(
         output: file that is written.
         log_prior: label prior that the head was trained with, shape (classes,).
         worst_score: mean log posterior along the path under which an alignment is not believed.
+        jobs: threads that search the paths.
     """
     table: dict[str, Tensor] = {}
     starved = doubtful = 0
     device = next(tokenizer.parameters()).device
-    for indices, mel, mask in _batches(corpus):
-        posteriors = tokenizer.ctc_log_probs(mel.to(device), mask.to(device)).cpu()
-        for row, i in enumerate(indices):
-            utterance = corpus.utterances[i]
-            frames = HEAD_FRAMES_PER_TOKEN * utterance.tokens
-            energy = mel[row, : _STACK * frames].mean(-1).view(frames, _STACK).mean(-1)
-            try:
-                found = align_with_score(
-                    posteriors[row, :frames], utterance.phonemes, energy, utterance.tokens, log_prior
-                )
-            except AlignmentError:
-                starved += 1
-                continue
-            if found.score < worst_score:
-                doubtful += 1
-                continue
-            table[utterance.id] = torch.tensor(found.durations, dtype=torch.int16)
+    search = partial(_aligned, log_prior=log_prior)
+    with ThreadPoolExecutor(jobs) as pool:
+        for indices, mel, mask in _batches(corpus):
+            posteriors = tokenizer.ctc_log_probs(mel.to(device), mask.to(device)).cpu()
+            utterances = [corpus.utterances[i] for i in indices]
+            found = pool.map(search, utterances, posteriors, mel)
+            for utterance, alignment in zip(utterances, found, strict=True):
+                if alignment is None:
+                    starved += 1
+                elif alignment.score < worst_score:
+                    doubtful += 1
+                else:
+                    table[utterance.id] = torch.tensor(alignment.durations, dtype=torch.int16)
     _save(table, output)
     return AlignmentReport(len(table), starved, doubtful)
+
+
+def _aligned(
+    utterance: Utterance, posteriors: Tensor, mel: Tensor, log_prior: Tensor | None
+) -> Alignment | None:
+    """Alignment of one item of a padded batch; None where its frames are too few."""
+    frames = HEAD_FRAMES_PER_TOKEN * utterance.tokens
+    energy = mel[: _STACK * frames].mean(-1).view(frames, _STACK).mean(-1)
+    try:
+        return align_with_score(posteriors[:frames], utterance.phonemes, energy, utterance.tokens, log_prior)
+    except AlignmentError:
+        return None
 
 
 def _batches(corpus: Corpus) -> Iterator[tuple[list[int], Tensor, Tensor]]:

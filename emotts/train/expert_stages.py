@@ -75,7 +75,7 @@ def calibrate(run: Run) -> str:
     if not voices:
         raise DataError("the recipe names no voices (pack.voices), so there is nobody to speak")
     engine = EmoTTS.from_pretrained(run.model)
-    response = load_response(settings.response, open_corpus(run, split="train"))
+    response = load_response(settings.response, open_corpus(run, split="train", speeds=False))
     emotions = [name for name in engine.model.components["expert"].config.classes if name != NEUTRAL]
     points = measure_doses(
         engine,

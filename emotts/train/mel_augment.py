@@ -62,6 +62,29 @@ def augment_mel(mel: Tensor, config: MelAugmentConfig, generator: torch.Generato
     return mel
 
 
+def hide_parts(mel: Tensor, frames: int, bins: int, highest: int, generator: torch.Generator) -> Tensor:
+    """Sets a stretch of frames and a band to the mean, in place (SpecAugment, Park et al. 2019).
+
+    Args:
+        mel: shape (frames, mel_bins), natural log.
+        frames: longest stretch; a quarter of the item at most.
+        bins: widest band; a quarter of `highest` at most.
+        highest: the band lies below this bin.
+        generator: random source.
+
+    Returns:
+        `mel`.
+    """
+    length, width = mel.shape
+    floor = mel.mean()
+    for axis, most, size in ((0, frames, length), (1, bins, min(width, highest))):
+        if most:
+            count = min(int(torch.randint(most + 1, (1,), generator=generator)), size // 4)
+            start = int(torch.randint(size - count + 1, (1,), generator=generator))
+            mel.narrow(axis, start, count).fill_(floor)
+    return mel
+
+
 def _blurred(mel: Tensor, passes: int) -> Tensor:
     kernel = torch.tensor([0.25, 0.5, 0.25])
     kernel = (kernel[:, None] * kernel[None, :])[None, None]

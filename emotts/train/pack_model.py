@@ -34,7 +34,7 @@ def pack_model(run: Run) -> str:
         name for name in OPTIONAL_COMPONENTS if (run.part(parts[name]) / f"{name}.safetensors").is_file()
     ]
     components = {name: load_part(parts[name], run) for name in (*COMPONENTS, *extra)}
-    corpus = open_corpus(run, ("embeddings", "codes", "alignments"), "train")
+    corpus = open_corpus(run, ("embeddings", "codes", "alignments"), "train", speeds=False)
     config = ModelConfig(
         name=settings.name,
         description=settings.description,

@@ -216,6 +216,7 @@ class RecipeConfig(StrictModel):
     Attributes:
         corpora: name -> corpus.
         jobs: processes of the stages that are not trainings.
+        speeds: the training recordings are also used this many times as fast, as those of other speakers.
         lm: the language model on all data.
         lm_emotion: on emotional data, or None. Options of its task that are not given are those of `lm`.
         lm_robust: on all data once more, or None; likewise.
@@ -223,6 +224,7 @@ class RecipeConfig(StrictModel):
 
     corpora: dict[str, CorpusConfig]
     jobs: int = Field(1, ge=1)
+    speeds: tuple[float, ...] = ()
     voice: PartConfig = PartConfig()
     tokenizer: PartConfig = PartConfig()
     align: AlignConfig = AlignConfig()

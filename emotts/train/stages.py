@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -31,6 +32,11 @@ class UnfinishedError(EmottsError):
     """A training that left before its end (a signal, or the limit of one run) and waits to be resumed."""
 
     exit_code = 3
+
+
+AS_RECORDED = ("duration", "emotion_encoder")
+"""Parts that learn from the recordings at their own speed only: how fast people speak is what the first
+learns, and the second keeps speakers apart who would come back as others."""
 
 
 class AlignedCorpus(Corpus):
@@ -138,7 +144,7 @@ def build_task(part: str, run: Run) -> Any:
         "acoustic": ("codes", "embeddings", "alignments"),
     }.get(part, ())
     kind = AlignedCorpus if part == "acoustic" else Corpus
-    corpora = [open_corpus(run, needed, split, kind) for split in ("train", "dev")]
+    corpora = [open_corpus(run, needed, split, kind, part not in AS_RECORDED) for split in ("train", "dev")]
     models = [load_part("lm", run)] if part == "acoustic" else []
     if part == "expert":
         models = [_decoder_statistics(run)]
@@ -155,7 +161,11 @@ def _decoder_statistics(run: Run) -> tuple[Tensor, Tensor]:
 
 
 def open_corpus(
-    run: Run, needed: Sequence[str] = (), split: str | None = None, kind: type[Corpus] = Corpus
+    run: Run,
+    needed: Sequence[str] = (),
+    split: str | None = None,
+    kind: type[Corpus] = Corpus,
+    speeds: bool = True,
 ) -> Corpus:
     """The packed data with what stages have added to it.
 
@@ -164,6 +174,7 @@ def open_corpus(
         needed: which of "embeddings", "codes" and "alignments" to read.
         split: keep this one only.
         kind: class of the result.
+        speeds: with the recordings that are played at other speeds.
 
     Raises:
         DataError: something is missing; names the stage that makes it.
@@ -176,7 +187,7 @@ def open_corpus(
         if not path.is_file():
             maker = makers[name]
             raise DataError(f"{path} is missing: run stage {_number(maker)} ({maker}) first")
-    return kind(run.shards, splits=None if split is None else [split], **sources)
+    return kind(run.shards, splits=None if split is None else [split], speeds=speeds, **sources)
 
 
 def load_part(part: str, run: Run) -> nn.Module:
@@ -203,12 +214,17 @@ def load_part(part: str, run: Run) -> nn.Module:
 # What trained parts add to the data
 
 
+def _quick(module: nn.Module) -> nn.Module:
+    """The module on a GPU, if there is one."""
+    return module.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def embeddings(run: Run) -> str:
     """Stage 5: the voice embedding of every utterance."""
     from emotts.train.derive import write_embeddings
 
     corpus = open_corpus(run)
-    write_embeddings(corpus, load_part("voice", run), run.embeddings)
+    write_embeddings(corpus, _quick(load_part("voice", run)), run.embeddings)
     return f"{len(corpus)} utterances of {len(corpus.speakers)} speakers"
 
 
@@ -217,7 +233,7 @@ def tokens(run: Run) -> str:
     from emotts.train.derive import write_codes
 
     corpus = open_corpus(run)
-    write_codes(corpus, load_part("tokenizer", run), run.codes)
+    write_codes(corpus, _quick(load_part("tokenizer", run)), run.codes)
     return f"{sum(utterance.tokens for utterance in corpus.utterances)} tokens of {len(corpus)} utterances"
 
 
@@ -228,9 +244,9 @@ def align(run: Run) -> str:
     from emotts.train.derive import write_alignments
 
     corpus = open_corpus(run)
-    tokenizer, prior = load_part("tokenizer", run), _label_prior(run)
-    worst = run.recipe.align.worst_score
-    report = write_alignments(corpus, tokenizer, run.alignments, prior.log_prior, worst)
+    tokenizer, prior = _quick(load_part("tokenizer", run)), _label_prior(run)
+    worst, jobs = run.recipe.align.worst_score, run.recipe.jobs
+    report = write_alignments(corpus, tokenizer, run.alignments, prior.log_prior, worst, jobs)
     sequences = [utterance.phonemes for utterance in corpus.utterances]
     lengths = [utterance.tokens for utterance in corpus.utterances]
     counts = {"utterances": len(corpus), **asdict(report)}
@@ -283,7 +299,7 @@ def _score(run: Run) -> str:
 STAGES: tuple[Stage, ...] = (
     Stage("prepare", prepare, (), ("corpora",)),
     Stage("features", features, ("prepare",)),
-    Stage("shards", shards, ("features",)),
+    Stage("shards", shards, ("features",), ("speeds",)),
     Stage("voice", partial(train, "voice"), ("shards",), ("voice",), training=True),
     Stage("embeddings", embeddings, ("voice",)),
     Stage("tokenizer", partial(train, "tokenizer"), ("embeddings",), ("tokenizer",), training=True),

@@ -76,6 +76,8 @@ class Trainer:
         self.place = Position()
         self._bad_steps = 0
         self._initialize()
+        if config.precision == "bf16" and self.world.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # TF32 for what autocast leaves in float32
         task.modules.to(self.world.device).train()
         self.world.broadcast(task.modules)
         task.prepare(self.world.device)
@@ -123,6 +125,7 @@ class Trainer:
             self.place,
             depth=config.prefetch,
             pin=self.world.device.type == "cuda",
+            workers=config.workers,
         )
         with batches:
             while True:

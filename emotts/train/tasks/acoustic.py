@@ -25,6 +25,9 @@ from emotts.train.task import Batch, Loss, Task
 STATISTICS_ITEMS = 400
 """Utterances that the mel statistics are taken from, spread evenly over the corpus."""
 
+LATENT_BATCH_TOKENS = 8000
+"""Padded tokens that the language model reads at once when latents are made."""
+
 STD_FLOOR = 0.1
 """Smallest deviation of a mel band: one that never changes must not be blown up."""
 
@@ -61,7 +64,8 @@ class AcousticTaskConfig(StrictModel):
         corrupt_codes: largest share of an item's tokens that are replaced at random, in half of the items:
             a language model draws worse tokens than a recording has, and words must not hang on them.
         uniform_times: share of uniform times in the mix of `sample_times`.
-        cache_latents: keep the latents of every utterance in memory (half precision).
+        cache_latents: make the latents of all utterances before the training, and keep them in memory (half
+            precision); otherwise each batch makes its own, which cannot be done by `workers`.
         dev_items: dev utterances of the loss; the mel distance takes a quarter of them.
     """
 
@@ -84,7 +88,7 @@ class AcousticTaskConfig(StrictModel):
 
 
 class LatentTable:
-    """Latents of whole utterances from the frozen language model, computed once."""
+    """Latents of whole utterances from the frozen language model; with `cache`, computed once."""
 
     def __init__(self, corpus: Corpus, source: LatentSource | None, dim: int, cache: bool) -> None:
         self.corpus, self.source, self.dim, self.cache = corpus, source, dim, cache
@@ -99,6 +103,15 @@ class LatentTable:
         if self.cache:
             self.known.update(fresh)
         return [(fresh.get(item, self.known.get(item))).float() for item in items]
+
+    def fill(self) -> None:
+        """Computes all that are not known yet, in batches of similar length."""
+        utterances = self.corpus.utterances
+        order = sorted(set(range(len(utterances))) - set(self.known), key=lambda i: utterances[i].tokens)
+        while self.source is not None and order:
+            size = max(1, LATENT_BATCH_TOKENS // utterances[order[-1]].tokens)
+            part, order = order[-size:], order[:-size]
+            self.known.update(zip(part, self._compute(part), strict=True))
 
     @torch.no_grad()
     def _compute(self, items: list[int]) -> list[Tensor]:
@@ -169,9 +182,12 @@ class AcousticTask(Task):
         self.dev_latents = LatentTable(dev, language_model, width, cache)
 
     def prepare(self, device: torch.device) -> None:
-        """Moves the language model to the device."""
+        """Moves the language model to the device and makes the latents."""
         if isinstance(self.language_model, nn.Module):
             self.language_model.to(device)
+        if self.config.cache_latents:
+            self.latents.fill()
+            self.dev_latents.fill()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """AdamW; gains, biases and learned nulls do not decay."""
@@ -273,6 +289,8 @@ class AcousticTask(Task):
             prior_contrast: deviation over time of the same, relative to the recordings (1 is right, less is
             over-smoothed).
         """
+        if not len(self.dev):
+            return {}
         decoder = modules["acoustic"]
         device = decoder.mel_mean.device
         items = self._fixed_items(self.config.dev_items)
@@ -317,6 +335,8 @@ class AcousticTask(Task):
 
     def samples(self, modules: nn.ModuleDict) -> dict[str, Tensor]:
         """Mel of two dev items: decoded, and recorded."""
+        if not len(self.dev):
+            return {}
         items = self._fixed_items(2)
         batch = self._gather(self.dev, self.dev_latents, items, torch.Generator().manual_seed(0))
         mel = self._decode(modules["acoustic"], batch, 8)

@@ -16,6 +16,7 @@ from emotts.errors import DataError
 from emotts.nn.gradient_reversal import reversal_strength, reverse_gradient
 from emotts.nn.masking import lengths_to_mask, pad_stack
 from emotts.timebase import FRAMES_PER_TOKEN
+from emotts.train.mel_augment import hide_parts
 from emotts.train.speaker_probe import SpeakerProbe
 from emotts.train.task import Batch, Loss, Task
 
@@ -169,17 +170,7 @@ def vote_shares(utterance: Utterance) -> Tensor:
 def augment(mel: Tensor, config: EmotionEncoderTaskConfig, generator: torch.Generator) -> Tensor:
     """Warps the frequency axis and hides a stretch of frames and a band; shape (frames, bins)."""
     mel = warp_bins(mel, 1.0 + config.warp * _between(generator))
-    frames, bins = mel.shape
-    floor = mel.mean()
-    if config.mask_frames:
-        width = min(int(torch.randint(config.mask_frames + 1, (1,), generator=generator)), frames // 4)
-        start = int(torch.randint(frames - width + 1, (1,), generator=generator))
-        mel[start : start + width] = floor
-    if config.mask_bins:
-        width = min(int(torch.randint(config.mask_bins + 1, (1,), generator=generator)), HEARD_BINS // 4)
-        start = int(torch.randint(min(bins, HEARD_BINS) - width + 1, (1,), generator=generator))
-        mel[:, start : start + width] = floor
-    return mel
+    return hide_parts(mel, config.mask_frames, config.mask_bins, HEARD_BINS, generator)
 
 
 def warp_bins(mel: Tensor, factor: float) -> Tensor:

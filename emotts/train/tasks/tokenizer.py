@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from emotts.config import StrictModel
@@ -18,7 +19,8 @@ from emotts.semantic.tokenizer import (
     normalize_mel,
 )
 from emotts.text.symbols import BASE_ID
-from emotts.timebase import FRAMES_PER_TOKEN
+from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS
+from emotts.train.mel_augment import hide_parts
 from emotts.train.task import Batch, Loss, Task
 from emotts.vocoder.excitation import interpolate_unvoiced
 
@@ -37,6 +39,9 @@ class TokenizerTaskConfig(StrictModel):
         phone_weight: weight of the phones from the codes.
         prosody_weight: weight of F0, voicing and energy.
         mel_weight: weight of the mel reconstruction.
+        mask_frames: longest stretch of frames that the encoder does not hear (SpecAugment, Park et al. 2019);
+            a few epochs go without, hundreds do not.
+        mask_bins: widest band that it does not hear.
     """
 
     model: TokenizerConfig
@@ -46,6 +51,8 @@ class TokenizerTaskConfig(StrictModel):
     phone_weight: float = 1.0
     prosody_weight: float = 1.0
     mel_weight: float = 0.5
+    mask_frames: int = Field(0, ge=0)
+    mask_bins: int = Field(0, ge=0)
 
 
 class TokenizerTask(Task):
@@ -77,11 +84,19 @@ class TokenizerTask(Task):
     def collate(self, indices: list[int], generator: torch.Generator) -> Batch:
         """Whole utterances with the embedding of another utterance of the same speaker."""
         voices = [self.train.embedding(self.train.same_speaker(i, generator)) for i in indices]
-        return {**_batch(self.train, indices), "voice": torch.stack(voices)}
+        batch = {**_batch(self.train, indices), "voice": torch.stack(voices)}
+        frames, bins = self.config.mask_frames, self.config.mask_bins
+        if frames or bins:
+            batch["heard"] = batch["mel"].clone()
+            for row, index in enumerate(indices):
+                length = FRAMES_PER_TOKEN * self.train.utterances[index].tokens
+                hide_parts(batch["heard"][row, :length], frames, bins, MEL_BINS, generator)
+        return batch
 
     def losses(self, batch: Batch) -> Iterator[Loss]:
         """CTC, phones from the codes, prosody and mel."""
-        output = self.modules["tokenizer"](batch["mel"], batch["mask"], batch["voice"])
+        heard = batch.get("heard", batch["mel"])
+        output = self.modules["tokenizer"](heard, batch["mask"], batch["voice"])
         prior = self.modules["prior"]
         fine = batch["mask"].repeat_interleave(HEAD_FRAMES_PER_TOKEN, 1)
         prior.update(output.ctc.detach().float().log_softmax(-1), fine)
