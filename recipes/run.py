@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, help="processes of the stages that are not trainings")
     parser.add_argument("--stage", default="1", help="first stage, by number or name")
     parser.add_argument("--stop-stage", help="last stage, by number or name; the last of all if left out")
+    parser.add_argument(
+        "--parallel",
+        action="store_true",
+        help="run stages that do not wait for each other at the same time; their output goes to EXP/logs",
+    )
     parser.add_argument("--force", action="store_true", help="run stages that are done as well")
     parser.add_argument("--list", action="store_true", help="print the stages and leave")
     return parser
@@ -69,7 +75,25 @@ def run(options: argparse.Namespace) -> None:
         recipe = recipe.model_copy(update={"jobs": options.jobs})
     first = find_stage(options.stage)
     last = len(STAGES) if options.stop_stage is None else find_stage(options.stop_stage)
-    run_stages(Run(recipe, options.exp), first, last, options.force, _tell)
+    if options.parallel:
+        from emotts.train.side_by_side import run_side_by_side
+
+        command = partial(_stage_command, options)
+        run_side_by_side(Run(recipe, options.exp), command, first, last, options.force, _tell)
+    else:
+        run_stages(Run(recipe, options.exp), first, last, options.force, _tell)
+
+
+def _stage_command(options: argparse.Namespace, stage: str) -> list[str]:
+    """The command that runs one stage with the same options."""
+    words = [sys.executable, str(Path(__file__).resolve()), "--config", str(options.config)]
+    words += ["--exp", str(options.exp), "--stage", stage, "--stop-stage", stage]
+    if options.corpora_root is not None:
+        words += ["--corpora-root", str(options.corpora_root)]
+    words += [word for pair in options.corpus for word in ("--corpus", pair)]
+    words += [word for pair in options.data for word in ("--data", pair)]
+    words += [] if options.jobs is None else ["--jobs", str(options.jobs)]
+    return [*words, "--force"] if options.force else words
 
 
 def _in_root(root: Path, corpora: Mapping[str, CorpusConfig], data: Mapping[str, Path]) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 # Run the stages of a recipe, its trainings in several processes or on Slurm.
 #
 #   recipes/run.sh --config FILE --exp FOLDER [--stage 1] [--stop-stage 16]
+#                  [--parallel]              stages that do not wait for each other at the same time
 #                  [--processes N]           trainings in N processes (torchrun), one for each GPU
 #                  [--queue local|slurm] [--gpus N]   each stage as a job; GPUs for the trainings only
 #                  [-- further options of recipes/run.py, such as --corpus NAME=FOLDER]
@@ -19,6 +20,7 @@ stop_stage=
 processes=1
 queue=local
 gpus=0
+parallel=false
 . "$root/tools/parse_options.sh"
 
 if [ -z "$config" ] || [ -z "$exp" ]; then
@@ -26,6 +28,13 @@ if [ -z "$config" ] || [ -z "$exp" ]; then
   exit 2
 fi
 options=(--config "$config" --exp "$exp" "$@")
+if [ "$parallel" = true ]; then
+  if [ "$processes" -gt 1 ] || [ "$queue" != local ]; then
+    echo "error: --parallel is for one process each, on this machine; leave out --processes and --queue" >&2
+    exit 2
+  fi
+  options+=(--parallel)
+fi
 if [ "$processes" -le 1 ] && [ "$queue" = local ]; then
   exec "$python" "$root/recipes/run.py" "${options[@]}" --stage "$stage" ${stop_stage:+--stop-stage "$stop_stage"}
 fi

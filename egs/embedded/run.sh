@@ -6,6 +6,7 @@
 #
 # --exp FOLDER        everything that is made (egs/embedded/exp)
 # --gpu               conf/gpu.yaml instead of conf/recipe.yaml
+# --parallel          stages that do not wait for each other at the same time, for a GPU
 # --processes N       of each training, one for each GPU
 # --queue slurm --gpus N     each stage as a Slurm job
 # --stage N, --stop-stage M  some of the stages; recipes/run.py --list names them
@@ -28,6 +29,7 @@ gpu=false
 processes=1
 queue=local
 gpus=1
+parallel=false
 stage=1
 stop_stage=score
 force=false
@@ -41,10 +43,12 @@ if [ -n "$corpora_root" ]; then options+=(--corpora-root "$corpora_root"); fi
 for name in kathleen cmu_arctic ljspeech librispeech crema_d; do
   if [ -n "${!name}" ]; then options+=(--corpus "$name=${!name}"); fi
 done
+shared=()
+if [ "$parallel" = true ]; then shared+=(--parallel); fi
 if [ "$force" = true ]; then options+=(--force); fi
 
 "$root/recipes/run.sh" --config "$config" --exp "$exp" --stage "$stage" --stop-stage "$stop_stage" \
-  --processes "$processes" --queue "$queue" --gpus "$gpus" -- "${options[@]}"
+  --processes "$processes" --queue "$queue" --gpus "$gpus" "${shared[@]}" -- "${options[@]}"
 
 if [ "$install" = true ]; then
   target=$root/emotts/models/embedded

@@ -50,7 +50,7 @@ def augment_mel(mel: Tensor, config: MelAugmentConfig, generator: torch.Generato
     slope = torch.linspace(-0.5, 0.5, bins) * uniform(config.tilt_decibels)
     mel = mel + (uniform(config.level_decibels) + slope) * _DECIBEL
     if chance(config.blur):
-        mel = _blurred(mel, passes=1 + int(torch.randint(3, (1,), generator=generator)))
+        mel = blurred(mel, passes=1 + int(torch.randint(3, (1,), generator=generator)))
     if chance(config.band_limit) and config.lowest_limit < bins:
         cut = int(torch.randint(config.lowest_limit, bins, (1,), generator=generator))
         mel = torch.cat([mel[:, :cut], floor.expand(frames, bins - cut)], dim=1)
@@ -85,7 +85,8 @@ def hide_parts(mel: Tensor, frames: int, bins: int, highest: int, generator: tor
     return mel
 
 
-def _blurred(mel: Tensor, passes: int) -> Tensor:
+def blurred(mel: Tensor, passes: int = 1) -> Tensor:
+    """A log-mel (frames, mel_bins), smoothed over time and bands by a binomial kernel, `passes` times."""
     kernel = torch.tensor([0.25, 0.5, 0.25])
     kernel = (kernel[:, None] * kernel[None, :])[None, None]
     image = mel[None, None]

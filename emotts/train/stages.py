@@ -152,10 +152,12 @@ def build_task(part: str, run: Run) -> Any:
 
 
 def _decoder_statistics(run: Run) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the mel bands that the trained decoder normalises with."""
+    """Mean and deviation of the mel bands that the decoder normalises with, or will once it is trained."""
+    from emotts.train.tasks.acoustic import mel_statistics
+
     path = run.part("acoustic") / "acoustic.safetensors"
     if not path.is_file():
-        raise DataError(f"{path} is missing: run stage {_number('acoustic')} (acoustic) first")
+        return mel_statistics(open_corpus(run, ("alignments",), "train", AlignedCorpus))
     with safe_open(path, "pt") as file:
         return file.get_tensor("mel_mean"), file.get_tensor("mel_std")
 
@@ -312,7 +314,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("acoustic", partial(train, "acoustic"), ("lm_robust",), ("acoustic",), training=True),
     Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
     Stage("emotion_encoder", train_emotion_encoder, ("shards",), ("emotion_encoder",), training=True),
-    Stage("expert", _expert, ("acoustic",), ("expert",), training=True),
+    Stage("expert", _expert, ("align",), ("expert",), training=True),
     Stage("pack", _pack, ("duration", "acoustic", "vocoder", "emotion_encoder", "expert"), ("pack",)),
     Stage("calibrate", _calibrate, ("pack",), ("calibrate",)),
     Stage("decode", _decode, ("calibrate",), ("decode",)),

@@ -134,6 +134,17 @@ def test_latents_are_computed_once_and_the_language_model_stays_frozen():
     assert set(task.modules) == {"acoustic"}
 
 
+def test_all_latents_are_there_before_the_training_and_are_those_of_a_batch():
+    language_model, lazy = FakeLM(), make(FakeLM())
+    task = make(language_model)
+    task.prepare(torch.device("cpu"))
+    counted = language_model.items
+    assert counted == len(task.train) + len(task.dev)
+    first, second = (made.collate([0, 1], torch.Generator().manual_seed(3)) for made in (task, lazy))
+    torch.testing.assert_close(first["latents"], second["latents"])
+    assert language_model.items == counted
+
+
 def test_wrong_latent_width_is_explained():
     with pytest.raises(InputError, match="latents of 7; set latent_dim"):
         make(FakeLM(7)).collate([0], torch.Generator())

@@ -22,13 +22,15 @@ def test_every_recipe_is_valid(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["recipe", "gpu"])
-def test_both_embedded_recipes_make_the_same_networks(name: str) -> None:
+def test_the_embedded_recipes_make_the_same_networks_but_for_the_decoder(name: str) -> None:
     recipe = RecipeConfig.load(EGS / "embedded" / "conf" / f"{name}.yaml")
     models = {part: recipe.task_config(part).model for part in TASKS if recipe.part(part)}
     assert (models["voice"].dim, models["voice"].layers) == (192, 4)
     assert models["tokenizer"].dim == 256 and models["tokenizer"].levels == (8, 5, 5, 5)
     assert (models["lm"].dim, models["lm"].layers) == (256, 6)
-    assert (models["acoustic"].dim, models["acoustic"].layers) == (256, 5)
+    # A GPU has time for a decoder that is as large as 64 MB allow.
+    sizes = {"recipe": (256, 5), "gpu": (288, 7)}
+    assert (models["acoustic"].dim, models["acoustic"].layers) == sizes[name]
     assert (models["vocoder"].dim, models["vocoder"].layers) == (256, 7)
     assert set(recipe.corpora) == {"kathleen", "cmu_arctic", "ljspeech", "librispeech", "crema_d"}
     assert recipe.pack.default_voice == "kathleen" and recipe.pack.max_megabytes == 64

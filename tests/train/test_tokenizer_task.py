@@ -208,3 +208,20 @@ def test_evaluation_leaves_the_prior_alone(corpora: dict[str, Corpus]) -> None:
 def test_an_empty_dev_set_gives_no_figures(corpora: dict[str, Corpus]) -> None:
     made = task(corpora, dev="test")
     assert made.evaluate(made.modules) == {}
+
+
+def test_the_encoder_hears_a_mel_with_gaps_and_answers_for_the_whole(tmp_path: Path) -> None:
+    shards = write_fake_shards(tmp_path / "shards")
+    made = make_masked(shards, mask_frames=8, mask_bins=8)
+    batch = made.collate([0, 1], torch.Generator().manual_seed(1))
+    differs = batch["heard"] != batch["mel"]
+    assert differs.any() and not differs.all()
+    assert not differs[~batch["mask"].repeat_interleave(4, 1)].any(), "padding stays as it is"
+    assert torch.equal(batch["mel"][0, : 4 * made.train.utterances[0].tokens], made.train.mel(0))
+    assert "heard" not in make_masked(shards).collate([0], torch.Generator())
+
+
+def make_masked(shards: Path, **options: int) -> TokenizerTask:
+    embeddings = write_fake_embeddings(shards, shards.parent / "gaps.safetensors")
+    corpus = Corpus(shards, embeddings=embeddings, splits=["train"])
+    return TokenizerTask(TINY.model_copy(update=options), corpus, corpus)

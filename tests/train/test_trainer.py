@@ -199,6 +199,22 @@ def test_tensorboard_gets_scalars_audio_and_pictures(tmp_path: Path) -> None:
     assert events["images"] == ["toy.mel"]
 
 
+def test_processes_that_collate_give_the_batches_of_a_thread(tmp_path: Path) -> None:
+    shared = train(tmp_path / "shared", options={"noise": 0.1}, workers=2)
+    alone = train(tmp_path / "alone", options={"noise": 0.1})
+    assert shared.place == alone.place
+    for key, value in shared.task.modules.state_dict().items():
+        assert torch.equal(value, alone.task.modules.state_dict()[key])
+
+
+def test_error_in_a_process_that_collates_reaches_the_caller(tmp_path: Path) -> None:
+    config = toy_config(workers=2)
+    task = Regression(config)
+    task.collate = lambda *_: 1 / 0  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError):
+        Trainer(task, config, tmp_path).run()
+
+
 def test_error_in_the_prefetch_thread_reaches_the_caller(tmp_path: Path) -> None:
     config = toy_config()
     task = Regression(config)

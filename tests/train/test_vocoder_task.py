@@ -52,6 +52,13 @@ def test_excerpts_of_sound_mel_and_pitch_belong_together(shards: Path) -> None:
     assert torch.equal(whole[begin : begin + 6 * SAMPLES_PER_TOKEN], batch["audio"][0])
 
 
+def test_mels_can_be_read_as_a_decoder_makes_them(shards: Path) -> None:
+    plain = task(shards).collate([0, 4], torch.Generator().manual_seed(3))
+    rough = task(shards, mel_noise=0.2, blur=1.0).collate([0, 4], torch.Generator().manual_seed(3))
+    assert torch.equal(plain["audio"][0], rough["audio"][0]), "what is to be made of them stays"
+    assert 0.01 < float((plain["mel"][0] - rough["mel"][0]).abs().mean()) < 1.0
+
+
 def test_discriminators_join_when_their_time_has_come(shards: Path) -> None:
     made = task(shards, adversarial_from=0.5)
     batch = made.collate([0, 4], torch.Generator().manual_seed(0))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from emotts.config import StrictModel
 from emotts.data.shards import Corpus
 from emotts.timebase import FRAMES_PER_TOKEN, HOP_LENGTH, SAMPLES_PER_TOKEN
+from emotts.train.mel_augment import blurred
 from emotts.train.task import Batch, Loss, Task
 from emotts.vocoder.discriminator import MultiResolutionDiscriminator, discriminator_loss, generator_loss
 from emotts.vocoder.excitation import interpolate_unvoiced
@@ -31,6 +32,9 @@ class VocoderTaskConfig(StrictModel):
         adversarial_weight: weight of the adversarial loss.
         matching_weight: weight of the feature-matching loss.
         mel_weight: weight of the log-mel distance.
+        mel_noise: largest deviation, in nats, of the noise that half of the mels are read with: a decoder's
+            mels are not those of recordings, and the vocoder must live with it.
+        blur: share of the mels that are smoothed over time and bands, as a decoder does.
     """
 
     model: VocoderConfig = VocoderConfig()
@@ -42,6 +46,8 @@ class VocoderTaskConfig(StrictModel):
     adversarial_weight: float = 0.3
     matching_weight: float = 1.0
     mel_weight: float = 1.5
+    mel_noise: float = Field(0.0, ge=0)
+    blur: float = Field(0.0, ge=0, le=1)
 
 
 class VocoderTask(Task):
@@ -92,9 +98,18 @@ class VocoderTask(Task):
             frames = slice(start * FRAMES_PER_TOKEN, (start + length) * FRAMES_PER_TOKEN)
             samples = slice(start * SAMPLES_PER_TOKEN, (start + length) * SAMPLES_PER_TOKEN)
             rows["audio"].append(self.train.audio(item)[samples])
-            rows["mel"].append(self.train.mel(item)[frames])
+            rows["mel"].append(self._decoded(self.train.mel(item)[frames], generator))
             rows["f0"].append(self.train.f0(item)[frames])
         return {key: torch.stack(values) for key, values in rows.items()}
+
+    def _decoded(self, mel: Tensor, generator: torch.Generator) -> Tensor:
+        """The mel as a decoder might make it; as it is without `mel_noise` and `blur`."""
+        if self.config.blur and float(torch.rand((), generator=generator)) < self.config.blur:
+            mel = blurred(mel)
+        if self.config.mel_noise and float(torch.rand((), generator=generator)) < 0.5:
+            deviation = self.config.mel_noise * torch.rand((), generator=generator)
+            mel = mel + deviation * torch.randn(mel.shape, generator=generator)
+        return mel
 
     def losses(self, batch: Batch) -> Iterator[Loss]:
         """Discriminator loss once it has joined, then the generator's."""
