@@ -69,7 +69,7 @@ def sentence_lists(run: Run, corpus: Corpus) -> Iterator[SentenceList]:
     Writes the natural recordings of the sentences into `decode/natural`, since the lists name them.
     """
     settings, pack = run.recipe.decode, run.recipe.pack
-    free = {name: _voice_sentences(run, corpus, name) for name in pack.voices}
+    free = {name: voice_sentences(run, corpus, name, run.recipe.decode.sentences) for name in pack.voices}
     for name, sentences in free.items():
         yield SentenceList(f"free-{name}", tuple(sentences))
     default = free[pack.default_voice or next(iter(pack.voices))]
@@ -84,18 +84,24 @@ def sentence_lists(run: Run, corpus: Corpus) -> Iterator[SentenceList]:
         yield SentenceList(f"scaled-{factor:g}", tuple(scaled))
 
 
-def _voice_sentences(run: Run, corpus: Corpus, voice: str) -> list[Sentence]:
-    """Test sentences of the voice's speaker, each text once, with their natural recordings."""
+def voice_sentences(run: Run, corpus: Corpus, voice: str, wanted: int) -> list[Sentence]:
+    """Sentences of a corpus in a named voice, each text once, at most `wanted`.
+
+    Their natural recordings are written into `decode/natural`.
+
+    Raises:
+        DataError: the corpus has none of the voice's speaker.
+    """
     from emotts.audio.io import save_audio
 
-    speaker, wanted = run.recipe.pack.voices[voice].speaker, run.recipe.decode.sentences
+    speaker = run.recipe.pack.voices[voice].speaker
     first: dict[str, int] = {}
     for item, utterance in enumerate(corpus.utterances):
         if utterance.speaker == speaker:
             first.setdefault(sentence_key(utterance.text), item)
     items = list(first.values())
     if not items:
-        raise DataError(f"voice {voice}: speaker {speaker!r} has no test utterance")
+        raise DataError(f"voice {voice}: speaker {speaker!r} has no utterance in this split")
     sentences = []
     for item in (items[i * len(items) // min(wanted, len(items))] for i in range(min(wanted, len(items)))):
         utterance = corpus.utterances[item]

@@ -11,13 +11,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
@@ -213,87 +212,13 @@ def load_part(part: str, run: Run) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-# What trained parts add to the data
+def _later(module: str, name: str) -> Callable[[Run], str]:
+    """A stage of another module of this package, imported when it runs: they import this one."""
 
+    def call(run: Run) -> str:
+        return getattr(import_module(f"emotts.train.{module}"), name)(run)
 
-def _quick(module: nn.Module) -> nn.Module:
-    """The module on a GPU, if there is one."""
-    return module.to("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def embeddings(run: Run) -> str:
-    """Stage 5: the voice embedding of every utterance."""
-    from emotts.train.derive import write_embeddings
-
-    corpus = open_corpus(run)
-    write_embeddings(corpus, _quick(load_part("voice", run)), run.embeddings)
-    return f"{len(corpus)} utterances of {len(corpus.speakers)} speakers"
-
-
-def tokens(run: Run) -> str:
-    """Stage 7: the semantic tokens of every utterance."""
-    from emotts.train.derive import write_codes
-
-    corpus = open_corpus(run)
-    write_codes(corpus, _quick(load_part("tokenizer", run)), run.codes)
-    return f"{sum(utterance.tokens for utterance in corpus.utterances)} tokens of {len(corpus)} utterances"
-
-
-def align(run: Run) -> str:
-    """Stage 8: the plan of every utterance; counts go to alignments.json beside the plans."""
-    from emotts.semantic.align import HEAD_FRAMES_PER_TOKEN, count_starved
-    from emotts.timebase import TOKEN_RATE
-    from emotts.train.derive import write_alignments
-
-    corpus = open_corpus(run)
-    tokenizer, prior = _quick(load_part("tokenizer", run)), _label_prior(run)
-    worst, jobs = run.recipe.align.worst_score, run.recipe.jobs
-    report = write_alignments(corpus, tokenizer, run.alignments, prior.log_prior, worst, jobs)
-    sequences = [utterance.phonemes for utterance in corpus.utterances]
-    lengths = [utterance.tokens for utterance in corpus.utterances]
-    counts = {"utterances": len(corpus), **asdict(report)}
-    for factor in sorted({1, HEAD_FRAMES_PER_TOKEN}):
-        counts[f"starved_at_{factor * TOKEN_RATE}_hz"] = count_starved(sequences, lengths, factor)
-    _write_json(run.alignments.with_suffix(".json"), counts)
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in counts.items())
-
-
-def _label_prior(run: Run) -> Any:
-    from emotts.train.tasks.tokenizer import LabelPrior
-
-    prior = LabelPrior(run.recipe.task_config("tokenizer").model.phones + 1)
-    load_module(prior, run.part("tokenizer") / "prior.safetensors")
-    return prior
-
-
-def _pack(run: Run) -> str:
-    from emotts.train.pack_model import pack_model
-
-    return pack_model(run)
-
-
-def _expert(run: Run) -> str:
-    from emotts.train.expert_stages import train_expert
-
-    return train_expert(run)
-
-
-def _calibrate(run: Run) -> str:
-    from emotts.train.expert_stages import calibrate
-
-    return calibrate(run)
-
-
-def _decode(run: Run) -> str:
-    from emotts.train.decode import decode
-
-    return decode(run)
-
-
-def _score(run: Run) -> str:
-    from emotts.train.decode import score
-
-    return score(run)
+    return call
 
 
 # The order of the stages, and running them
@@ -303,10 +228,10 @@ STAGES: tuple[Stage, ...] = (
     Stage("features", features, ("prepare",)),
     Stage("shards", shards, ("features",), ("speeds",)),
     Stage("voice", partial(train, "voice"), ("shards",), ("voice",), training=True),
-    Stage("embeddings", embeddings, ("voice",)),
+    Stage("embeddings", _later("derive_stages", "embeddings"), ("voice",)),
     Stage("tokenizer", partial(train, "tokenizer"), ("embeddings",), ("tokenizer",), training=True),
-    Stage("tokens", tokens, ("tokenizer",)),
-    Stage("align", align, ("tokenizer",), ("align",)),
+    Stage("tokens", _later("derive_stages", "tokens"), ("tokenizer",)),
+    Stage("align", _later("derive_stages", "align"), ("tokenizer",), ("align",)),
     Stage("duration", partial(train, "duration"), ("align",), ("duration",), training=True),
     Stage("lm", partial(train, "lm"), ("tokens", "align"), ("lm",), training=True),
     Stage("lm_emotion", partial(train_lm, "lm_emotion"), ("lm",), ("lm_emotion",), training=True),
@@ -314,11 +239,16 @@ STAGES: tuple[Stage, ...] = (
     Stage("acoustic", partial(train, "acoustic"), ("lm_robust",), ("acoustic",), training=True),
     Stage("vocoder", partial(train, "vocoder"), ("shards",), ("vocoder",), training=True),
     Stage("emotion_encoder", train_emotion_encoder, ("shards",), ("emotion_encoder",), training=True),
-    Stage("expert", _expert, ("align",), ("expert",), training=True),
-    Stage("pack", _pack, ("duration", "acoustic", "vocoder", "emotion_encoder", "expert"), ("pack",)),
-    Stage("calibrate", _calibrate, ("pack",), ("calibrate",)),
-    Stage("decode", _decode, ("calibrate",), ("decode",)),
-    Stage("score", _score, ("decode",), ("decode",)),
+    Stage("expert", _later("expert_stages", "train_expert"), ("align",), ("expert",), training=True),
+    Stage(
+        "pack",
+        _later("pack_model", "pack_model"),
+        ("duration", "acoustic", "vocoder", "emotion_encoder", "expert"),
+        ("pack",),
+    ),
+    Stage("calibrate", _later("expert_stages", "calibrate"), ("pack",), ("calibrate",)),
+    Stage("decode", _later("decode", "decode"), ("calibrate",), ("decode",)),
+    Stage("score", _later("decode", "score"), ("decode",), ("decode",)),
 )
 
 
@@ -391,7 +321,7 @@ def run_stage(run: Run, stage: Stage) -> str:
     summary = stage.call(run)
     if writes:
         record = {"stage": stage.name, "settings": _settings(run.recipe, stage), "summary": summary}
-        _write_json(_marker(run, stage.name), {**record, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        write_json(_marker(run, stage.name), {**record, "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
     return summary
 
 
@@ -425,7 +355,8 @@ def _marker(run: Run, name: str) -> Path:
     return run.exp / "done" / f"{_number(name):02d}-{name}.json"
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Writes a mapping under a temporary name first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -167,7 +167,7 @@ def test_rerunning_a_stage_undoes_those_that_build_on_it(
 def test_dependants_follow_the_data() -> None:
     assert dependants("vocoder") == ["pack", "calibrate", "decode", "score"]
     assert dependants("expert") == ["pack", "calibrate", "decode", "score"]
-    later = ["lm", "lm_emotion", "lm_robust", "acoustic", "expert", *dependants("expert")]
+    later = ["lm", "lm_emotion", "lm_robust", "acoustic", *dependants("acoustic")]
     assert dependants("tokens") == later
     assert dependants("prepare") == [stage.name for stage in STAGES[1:]]
 
@@ -365,3 +365,17 @@ def _copy(run: Run, folder: Path) -> Run:
         (folder / "done" / marker.name).write_bytes(marker.read_bytes())
     (folder / "alignments.safetensors").write_bytes(run.alignments.read_bytes())
     return Run(run.recipe, folder)
+
+
+def test_settings_are_compared_on_dev_sentences(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    tool = load_script(ROOT / "recipes" / "tune_generation.py")
+    settings = [tool.read_setting(text) for text in ("temperature=0.5,steps=2", "noise=0.5,steps=2")]
+    assert settings == [{"temperature": 0.5, "steps": 2}, {"noise": 0.5, "steps": 2}]
+    rows = tool.tune(run, settings, 1, None, 1)
+    assert [row[0] for row in rows] == ["natural", "temperature=0.5,steps=2", "noise=0.5,steps=2"]
+    assert all(float(row[1]) >= 0 and len(row) == len(tool.HEADER) for row in rows)
+    with pytest.raises(InputError, match="write NAME=VALUE"):
+        tool.read_setting("loud")
+    with pytest.raises(InputError, match="louder"):
+        tool.read_setting("louder=1")
