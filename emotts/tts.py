@@ -235,7 +235,7 @@ class EmoTTS:
         The joined `Chunk.audio` is `synthesize` with the same seed: the same codes, timing and number of
         samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the rounding of
         sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples differ by
-        less than 0.2 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
+        less than 0.25 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
         would be louder than ±1 the two also differ in level: the whole of it is scaled offline, a stream
         from there on.
 

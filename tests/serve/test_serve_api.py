@@ -122,6 +122,7 @@ def test_our_fields_reach_the_engine(client: TestClient) -> None:
     assert row.get("speed") is None  # the natural speed is no wish
     assert response.headers["x-emotts-seed"] == "7"
     assert response.headers["x-emotts-samples"] == "36000"
+    assert response.headers["x-emotts-emotion"] == "sad:0.50"
 
 
 @pytest.mark.parametrize(
