@@ -49,7 +49,7 @@ otherwise, and the vocoder adds the pitch up to a phase."""
 
 TOLERANCE = 0.25
 """Bound, for windows, of the mean absolute difference of the log-mel spectrogram of the samples (natural
-logarithm) to that of offline speech, over a text of several seconds. Most of it is the phase of the pulses."""
+logarithm) to that of offline speech, over a text of some seconds. Most of it is the phase of the pulses."""
 
 TOLERANCE_MEL = 0.1
 """The same of the mel that the vocoder is given. `recipes/stream_equality.py` measures both."""

@@ -10,7 +10,6 @@ from emotts.batch.render import EngineSettings, Renderer, Result, failed
 from emotts.batch.run import Task
 from emotts.errors import InputError, MissingDependencyError
 
-
 _NAMES = ("auto", "local")
 _PATIENCE = 10.0  # seconds
 

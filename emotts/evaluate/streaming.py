@@ -139,7 +139,7 @@ def stream_distance(
 
 @contextmanager
 def _mels_for_vocoder() -> Iterator[tuple[dict[int, Tensor], dict[int, Tensor]]]:
-    """Collects the mels (frames, 80) that the vocoder is given meanwhile: offline, and in streams, in order."""
+    """Collects the mels (frames, 80) that the vocoder is given: offline by segment, and in streams."""
     from emotts import pipeline
     from emotts.vocoder.stream import VocoderStream
 

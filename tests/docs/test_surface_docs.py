@@ -1,5 +1,4 @@
-"""The examples of the pages on emotion, markup, batches, serving and the page in the browser run as they stand,
-with the embedded model."""
+"""The examples of the pages on the surfaces run as they stand, with the embedded model."""
 
 from __future__ import annotations
 

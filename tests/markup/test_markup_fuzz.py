@@ -1,4 +1,4 @@
-"""A thousand texts of scrambled markup on their way to the models: speech, or one line that says what is wrong."""
+"""A thousand texts of scrambled markup: speech, or one line that says what is wrong."""
 
 from __future__ import annotations
 

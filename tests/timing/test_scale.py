@@ -108,5 +108,5 @@ def test_an_unnatural_length_names_the_range(total: int, fault: str):
 
 
 def test_the_length_that_is_refused_is_the_one_that_was_asked_for():
-    with pytest.raises(InputError, match="duration 0.23 s is too short"):
+    with pytest.raises(InputError, match=r"duration 0\.23 s is too short"):
         require_natural(5, PLAN, SYMBOLS, seconds=0.23)
