@@ -153,7 +153,7 @@ def plan_script(
     # Half a token at the end at least, so that a plan of tiny predictions still lasts.
     plan = TimingPlan.rounded([*natural[:-1], max(natural[-1], 0.5)])
     if row["duration"] is not None or row["tokens"] is not None:
-        require_natural(total, plan, symbols, rest)
+        require_natural(total, plan, symbols, rest, row["duration"])
     if total is not None:
         plan = scale_plan(natural, [kind(symbol) for symbol in symbols], total)
     durations = [length + fixed.get(index, 0) for index, length in enumerate(plan.durations)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any, overload
@@ -25,6 +27,7 @@ from emotts.script import Script, make_script
 from emotts.speech import Speech
 from emotts.stream import CHUNK_SECONDS, LOOKAHEAD_SECONDS, Chunk, Pacing, stream_line, stream_pieces
 from emotts.text.phonemize import Phonemes, Phonemizer
+from emotts.timebase import SAMPLES_PER_TOKEN
 from emotts.timing import TimingPlan
 from emotts.timing.scale import bounds
 from emotts.voice.library import VoiceLibrary
@@ -232,7 +235,7 @@ class EmoTTS:
         The joined `Chunk.audio` is `synthesize` with the same seed: the same codes, timing and number of
         samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the rounding of
         sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples differ by
-        less than 0.2 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
+        less than 0.25 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
         would be louder than ±1 the two also differ in level: the whole of it is scaled offline, a stream
         from there on.
 
@@ -277,16 +280,33 @@ class EmoTTS:
         return stream_pieces(self.model, text, read, self.voice(voice), own, speed, settings, pacing)
 
     def lengths(
-        self, text: str, voice: Any = None, emotion: Any = None, language: str | None = None
+        self,
+        text: str,
+        voice: Any = None,
+        emotion: Any = None,
+        language: str | None = None,
+        *,
+        instruct: str | None = None,
+        emotion_from_text: bool = False,
+        markup: bool = False,
     ) -> tuple[int, int, int]:
-        """Fewest, natural and most tokens in which a text can be spoken; nothing is synthesised."""
-        row = dict.fromkeys((*_SOURCES, *_LENGTHS, "seed", "markup"))
-        row |= {"voice": voice, "emotion": emotion, "language": language}
+        """Fewest, natural and most tokens in which a text can be spoken; nothing is synthesised.
+
+        The arguments are those of `synthesize`. Pauses of markup are part of all three.
+        """
+        row = dict.fromkeys((*_SOURCES, *_LENGTHS, "seed"))
+        row |= {"voice": voice, "emotion": emotion, "language": language, "instruct": instruct}
+        row |= {"emotion_from_text": emotion_from_text, "markup": markup}
+        check_request(check_markup(text) if markup else text, **{name: row[name] for name in _CHECKED})
         line = self._prepare(text, row, None, 0, Clock())
-        symbols = [symbol for piece in line.script.pieces for symbol in piece.phonemes.symbols]
-        plan = TimingPlan(tuple(chain.from_iterable(line.plans)))
-        fewest, most = bounds(plan, symbols)
-        return fewest, plan.total, most
+        script, steady = line.script, replace(line.delivery, rate=1.0)
+        plans = plan_script(self.model, script, line.voice, steady, row)
+        symbols = [symbol for piece in script.pieces for symbol in piece.phonemes.symbols]
+        spoken = [length - script.fixed.get(i, 0) for i, length in enumerate(chain.from_iterable(plans))]
+        fewest, most = bounds(TimingPlan(tuple(spoken)), symbols)
+        rest = sum(script.fixed.values()) + sum(script.silences) / SAMPLES_PER_TOKEN
+        natural = round(line.samples / SAMPLES_PER_TOKEN)
+        return math.ceil(fewest + rest), natural, math.floor(most + rest)
 
     def natural(
         self, text: str, voice: Any = None, emotion: Any = None, language: str | None = None

@@ -28,6 +28,10 @@ SENTENCES = (
 )
 
 
+class RefusedError(Exception):
+    """What is wrong with all requests."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """What became of one request.
@@ -65,6 +69,9 @@ async def _ask(client: httpx.AsyncClient, number: int, duration: float) -> Answe
             break
         refused += 1
         await asyncio.sleep(float(response.headers["retry-after"]))
+    if response.status_code in (400, 401, 404):
+        # A request that is wrong is no load, and its answer would count as lost.
+        raise RefusedError(f"the server refuses the requests: {' '.join(response.text.split())[:300]}")
     samples = len(response.content) // 2 if response.status_code == 200 else 0
     own = response.headers.get("x-emotts-seed") == str(number) and samples == round(duration * 24_000)
     return Answer(response.status_code, time.perf_counter() - started, samples / 24_000, refused, own)
@@ -133,12 +140,20 @@ def main(
 ) -> None:
     """Measures throughput and latency of a server under load."""
     rows = [int(number) for number in in_flight.split(",")]
-    with _server(url, model, port, threads) as address:
-        asyncio.run(_load(address, api_key, 1, 1, duration))  # The first request loads what is loaded late.
-        typer.echo("| in flight | requests | requests/s | speech s/s | p50 s | p95 s | answers 429 | lost |")
-        typer.echo("|---|---|---|---|---|---|---|---|")
-        for number in rows:
-            typer.echo(asyncio.run(_load(address, api_key, number, requests, duration)))
+    try:
+        with _server(url, model, port, threads) as address:
+            asyncio.run(
+                _load(address, api_key, 1, len(SENTENCES), duration)
+            )  # What is loaded late is loaded.
+            typer.echo(
+                "| in flight | requests | requests/s | speech s/s | p50 s | p95 s | answers 429 | lost |"
+            )
+            typer.echo("|---|---|---|---|---|---|---|---|")
+            for number in rows:
+                typer.echo(asyncio.run(_load(address, api_key, number, requests, duration)))
+    except RefusedError as error:
+        print(f"serve_load: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 if __name__ == "__main__":

@@ -28,6 +28,26 @@ def tiny_tts(tiny_model: Path):
     return EmoTTS.from_pretrained(tiny_model, "cpu")
 
 
+@pytest.fixture(scope="session")
+def hearing_tts(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory):
+    """`EmoTTS` with the tiny model and an emotion encoder, on the CPU."""
+    import torch
+
+    from emotts import EmoTTS
+    from emotts.emotion.encoder import EmotionEncoder, EmotionEncoderConfig
+    from emotts.model import ModelConfig, load_model, save_model
+
+    config = EmotionEncoderConfig(dim=16, layers=1, expansion=1, embedding_dim=8)
+    torch.manual_seed(0)
+    plain = load_model(tiny_model)
+    values = plain.config.model_dump()
+    values["components"]["emotion_encoder"] = config.model_dump()
+    voices = [EmoTTS(plain).voice(name) for name in ("anna", "bert")]
+    modules = {**plain.components, "emotion_encoder": EmotionEncoder(config).eval()}
+    folder = tmp_path_factory.mktemp("models") / "hearing"
+    return EmoTTS.from_pretrained(save_model(folder, modules, ModelConfig(**values), voices=voices), "cpu")
+
+
 @pytest.fixture
 def reference(tmp_path: Path) -> Path:
     """A recording of three seconds that can serve as a voice."""

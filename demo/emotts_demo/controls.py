@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import gradio as gr
@@ -57,20 +58,23 @@ class Extras:
     examples: gr.Column
 
 
-def lay_out(voices: dict[str, str], default_voice: str | None, steps: int) -> tuple[Controls, Extras]:
+def lay_out(
+    voices: dict[str, str], default_voice: str | None, steps: int, sources: Sequence[str]
+) -> tuple[Controls, Extras]:
     """Makes all inputs inside the layout that is open.
 
     Args:
         voices: names of the built-in voices with their descriptions.
         default_voice: the one that is chosen at first.
         steps: of the acoustic decoder, as the model has it.
+        sources: where the emotion can come from, of `wish.SOURCES`.
     """
     text = gr.Textbox(
         FIRST_TEXT, label="Text", lines=3, max_lines=12, max_length=wish.LONGEST_TEXT, elem_id="text"
     )
     examples = gr.Column(elem_id="examples")
     voice = _voice(voices, default_voice)
-    emotion, parts = _emotion()
+    emotion, parts = _emotion(sources)
     length, possible = _length()
     take, draw = _take(steps)
     sliders = emotion.pop("sliders")
@@ -78,12 +82,17 @@ def lay_out(voices: dict[str, str], default_voice: str | None, steps: int) -> tu
     return controls, Extras(**parts, possible=possible, new_seed=draw, examples=examples)
 
 
+def _choice(label: str, choices: Sequence[str], value: str, elem_id: str) -> gr.Radio:
+    """Choices under a heading; the label is for those who listen to the page."""
+    return gr.Radio(list(choices), value=value, label=label, show_label=False, elem_id=elem_id)
+
+
 def _voice(voices: dict[str, str], default: str | None) -> dict:
     choices = [(f"{name} – {said}" if said else name, name) for name, said in voices.items()]
     start = wish.BUILT_IN if voices else wish.RECORDING
     with gr.Column(elem_classes="em-card"):
         gr.HTML("<h3>Voice</h3>")
-        voice_from = gr.Radio(list(wish.VOICES), value=start, show_label=False, elem_id="voice-from")
+        voice_from = _choice("Where the voice comes from", wish.VOICES, start, "voice-from")
         named = gr.Dropdown(
             choices,
             value=default if default in voices else next(iter(voices), None),
@@ -113,10 +122,10 @@ def _voice(voices: dict[str, str], default: str | None) -> dict:
     return {"voice_from": voice_from, "named_voice": named, "recorded_voice": recorded}
 
 
-def _emotion() -> tuple[dict, dict]:
+def _emotion(sources: Sequence[str]) -> tuple[dict, dict]:
     with gr.Column(elem_classes="em-card"):
         gr.HTML("<h3>Emotion</h3>")
-        source = gr.Radio(list(wish.SOURCES), value=wish.SLIDERS, show_label=False, elem_id="emotion-from")
+        source = _choice("Where the emotion comes from", sources, wish.SLIDERS, "emotion-from")
         with gr.Column(elem_classes="em-sliders") as by_sliders:
             sliders = tuple(
                 gr.Slider(0, 1, 0, step=0.05, label=name, elem_id=f"emotion-{name}", buttons=[])
@@ -147,7 +156,7 @@ def _emotion() -> tuple[dict, dict]:
 def _length() -> tuple[dict, gr.HTML]:
     with gr.Column(elem_classes="em-card"):
         gr.HTML("<h3>Length</h3>")
-        source = gr.Radio(list(wish.LENGTHS), value=wish.NATURAL, show_label=False, elem_id="length-from")
+        source = _choice("What decides the length", wish.LENGTHS, wish.NATURAL, "length-from")
         seconds = gr.Number(
             2.8, label="Seconds", info="exact to the sample", visible=False, step=0.1, elem_id="seconds"
         )

@@ -51,6 +51,13 @@ def emotion_chart(emotion: Emotion, note: str = "") -> str:
     return f'<div class="em-chart" role="img" aria-label="{escape(label)}">{rows}</div>{below}'
 
 
+def _strongest(emotion: Emotion) -> str:
+    """The three strongest of an emotion; the chart has them all."""
+    ranked = sorted(emotion.as_mapping(), key=lambda name: -emotion.as_mapping()[name])
+    kept = [f"{name} {emotion.as_mapping()[name]:.2f}" for name in ranked[:3]]
+    return ", ".join(kept) + (", …" if len(ranked) > 3 else "")
+
+
 def _named(emotion: Emotion) -> Iterable[str]:
     return (f"{name} {value:.2f}" for name, value in emotion.as_mapping().items())
 
@@ -70,7 +77,7 @@ def facts(speech: Speech, asked: float | None = None) -> str:
         (str(len(speech.tokens)), "tokens of 40 ms"),
         (str(speech.seed), "seed"),
         (speech.voice, "voice"),
-        (", ".join(_named(speech.emotion)) or "neutral", "emotion"),
+        (_strongest(speech.emotion) or "neutral", "emotion"),
         (f"{speech.real_time_factor:.2f}", "real-time factor"),
     ]
     return _boxes(boxes)

@@ -51,7 +51,9 @@ class SpeechTab:
         config = self.tts.model.config
         with gr.Row(elem_classes="em-columns"):
             with gr.Column(min_width=330):
-                controls, extras = lay_out(self.tts.voices, config.default_voice, config.generation.steps)
+                controls, extras = lay_out(
+                    self.tts.voices, config.default_voice, config.generation.steps, wish.sources(self.tts)
+                )
             with gr.Column(min_width=330, elem_id="result"):
                 speak = gr.Button("Speak", variant="primary", size="lg", elem_id="speak")
                 audio = player("Speech", "speech")
@@ -106,6 +108,11 @@ class SpeechTab:
             controls.text.change,
             controls.named_voice.change,
             controls.recorded_voice.change,
+            controls.emotion_from.change,
+            controls.words.change,
+            controls.emotion_recording.change,
+            controls.markup.change,
+            *(slider.change for slider in controls.sliders),
         ]
         gr.on(
             changes, self.show_lengths, controls.inputs, extras.possible,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from emotts.emotion import EMOTIONS, Emotion
+from emotts.emotion.recording import COMPONENT
 from emotts.errors import InputError
 from emotts.timebase import tokens_to_seconds
 
@@ -156,10 +157,19 @@ def feel(tts: EmoTTS, wish: Wish) -> tuple[Emotion, str]:
 
     spoken = wish.emotion_from == FROM_TEXT
     words = wish.text if spoken else wish.words
-    if not any(character.isalpha() for character in words or ""):
+    if not _has_words(words):
         return Emotion(), "Waiting for words."
     found = direct(words, line=spoken)
     return found.emotion, _delivery(found, "the text" if spoken else "these words")
+
+
+def sources(tts: EmoTTS) -> tuple[str, ...]:
+    """The `SOURCES` that a model has; hearing an emotion takes a network of its own."""
+    return tuple(name for name in SOURCES if name != HEARD or COMPONENT in tts.model.components)
+
+
+def _has_words(text: str | None) -> bool:
+    return any(character.isalpha() for character in text or "")
 
 
 def _delivery(found: Direction, what: str) -> str:
@@ -180,9 +190,13 @@ def possible_lengths(tts: EmoTTS, wish: Wish) -> str:
     Raises:
         EmottsError: the text, the voice or the emotion cannot be used.
     """
-    from emotts.markup import check_markup
-
-    text = check_markup(wish.text) if wish.markup else wish.text
-    tokens = tts.lengths(text, wish.voice(), feel(tts, wish)[0])
+    how: dict[str, Any]
+    if wish.emotion_from == WORDS and _has_words(wish.words):
+        how = {"instruct": wish.words}
+    elif wish.emotion_from == FROM_TEXT:
+        how = {"emotion_from_text": True}
+    else:
+        how = {"emotion": feel(tts, wish)[0]}
+    tokens = tts.lengths(wish.text, wish.voice(), markup=bool(wish.markup), **how)
     fewest, natural, most = (tokens_to_seconds(count) for count in tokens)
     return f"This text can last {fewest:.2f} to {most:.2f} s; {natural:.2f} s is natural."

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from emotts.batch.render import EngineSettings, Renderer, Result, failed
 from emotts.batch.run import Task
 from emotts.errors import InputError, MissingDependencyError
+
+_NAMES = ("auto", "local")
+_PATIENCE = 10.0  # seconds
 
 
 class RaySpread:
@@ -31,6 +35,7 @@ class RaySpread:
             ) from None
         self.ray = ray
         if not ray.is_initialized():
+            _require_listener(address)
             try:
                 ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
             except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
@@ -68,3 +73,21 @@ class RaySpread:
         needs = {"num_cpus": settings.threads or 1, "num_gpus": 1 if cuda else 0}
         remote = self.ray.remote(scheduling_strategy="SPREAD", **needs)(Renderer)
         return remote.remote(settings)
+
+
+def _require_listener(address: str | None) -> None:
+    """Refuses an address where nobody listens: Ray itself would try for many minutes.
+
+    Raises:
+        InputError: it is no address, or nobody listens there.
+    """
+    if address is None or address in _NAMES:
+        return
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 65536):
+        raise InputError(f"--ray-address {address!r} is none; write HOST:PORT, ray://HOST:PORT or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot reach the Ray cluster {address}: {reason}") from None

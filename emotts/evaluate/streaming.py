@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from emotts.evaluate.report import markdown_table, number
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
+    from emotts.model import Model
+    from emotts.pipeline import Segment
     from emotts.tts import EmoTTS
 
 
@@ -37,17 +42,26 @@ class StreamTiming:
 
 @dataclass(frozen=True)
 class StreamDistance:
-    """Difference of a stream to offline speech, means over texts.
+    """Difference of streams to offline speech: mean absolute differences of log-mels (natural logarithm).
 
     Attributes:
-        mel: mean absolute difference of the log-mel spectrograms of the samples (natural logarithm).
-        worst: the largest mean over a frame, over all texts.
-        seed: the same as `mel` for speech of another seed and the same length, to compare with.
+        given: of the mels that the vocoder is given, mean over texts.
+        given_worst: the largest mean over one frame of those.
+        mel: of the mels of the samples, mean over texts.
+        worst: the largest mean over one frame of those.
+        rms: root mean square of the difference of the samples, as a share of that of offline speech;
+            the largest of the texts.
+        seed: as `mel`, of offline speech with another seed and the same length, to compare with.
+        seconds: of speech, all texts.
     """
 
+    given: float
+    given_worst: float
     mel: float
     worst: float
+    rms: float
     seed: float
+    seconds: float
 
 
 def time_stream(engine: EmoTTS, text: str, repeats: int = 3, warm: bool = True) -> StreamTiming:
@@ -104,17 +118,68 @@ def stream_distance(
 
     first = {} if chunk is None else {"chunk": chunk}
     shared = {name: value for name, value in options.items() if name != "lookahead"}
-    means, worst, others = [], [], []
+    given, own, rms, others, seconds = [], [], [], [], 0.0
     for text in texts:
-        offline = engine.synthesize(text, seed=seed, **shared)
-        parts = [part.audio for part in engine.stream(text, seed=seed, **first, **options)]
-        shared_length = {"tokens": len(offline.tokens)}
-        other = engine.synthesize(text, seed=seed + 1, **(shared | shared_length))
-        frames = _frame_distances(np.concatenate(parts), offline.audio)
-        means.append(float(frames.mean()))
-        worst.append(float(frames.max()))
-        others.append(float(_frame_distances(other.audio, offline.audio).mean()))
-    return StreamDistance(statistics.mean(means), max(worst), statistics.mean(others))
+        with _mels_for_vocoder() as (whole, parts):
+            offline = engine.synthesize(text, seed=seed, **shared)
+            streamed = np.concatenate(
+                [part.audio for part in engine.stream(text, seed=seed, **first, **options)]
+            )
+        other = engine.synthesize(text, seed=seed + 1, **(shared | {"tokens": len(offline.tokens)}))
+        given.append((_joined(parts) - _joined(whole)).abs().mean(-1).numpy())
+        own.append(_frame_distances(streamed, offline.audio))
+        difference = np.square(streamed - offline.audio).mean() / np.square(offline.audio).mean()
+        rms.append(float(np.sqrt(difference)))
+        others.append(_frame_distances(other.audio, offline.audio))
+        seconds += offline.duration
+    means = [statistics.mean(float(row.mean()) for row in rows) for rows in (given, own, others)]
+    worst = [max(float(row.max()) for row in rows) for rows in (given, own)]
+    return StreamDistance(means[0], worst[0], means[1], worst[1], max(rms), means[2], seconds)
+
+
+@contextmanager
+def _mels_for_vocoder() -> Iterator[tuple[dict[int, Tensor], dict[int, Tensor]]]:
+    """Collects the mels (frames, 80) that the vocoder is given: offline by segment, and in streams."""
+    from emotts import pipeline
+    from emotts.vocoder.stream import VocoderStream
+
+    whole: dict[int, Tensor] = {}
+    parts: dict[int, Tensor] = {}
+    run, feed = pipeline.run_vocoder, VocoderStream.feed
+
+    def run_and_keep(model: Model, segment: Segment, mel: Tensor) -> Tensor:
+        whole[segment.number] = mel.cpu()
+        return run(model, segment, mel)
+
+    def feed_and_keep(self: VocoderStream, mel: Tensor) -> Tensor:
+        parts[len(parts)] = mel.cpu()
+        return feed(self, mel)
+
+    with (
+        patch.object(pipeline, "run_vocoder", run_and_keep),
+        patch.object(VocoderStream, "feed", feed_and_keep),
+    ):
+        yield whole, parts
+
+
+def _joined(mels: Mapping[int, Tensor]) -> Tensor:
+    import torch
+
+    return torch.cat([mels[number] for number in sorted(mels)])
+
+
+def render_distances(rows: Sequence[tuple[str, StreamDistance]]) -> str:
+    """Differences in Markdown.
+
+    Args:
+        rows: what was streamed, with its differences.
+    """
+    header = ["", "speech, s", "mel, mean", "mel, worst", "samples, mean", "samples, worst", "another seed"]
+    lines = [
+        [name, number(d.seconds, 1), *(f"{v:.3g}" for v in (d.given, d.given_worst, d.mel, d.worst, d.seed))]
+        for name, d in rows
+    ]
+    return markdown_table(header, lines)
 
 
 def render_streams(timings: Sequence[StreamTiming]) -> str:

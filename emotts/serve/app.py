@@ -20,7 +20,7 @@ from emotts.errors import EmottsError
 from emotts.serve.errors import ApiError, error_response
 from emotts.serve.formats import FORMATS, encode
 from emotts.serve.limits import Limits
-from emotts.serve.live import LiveSpeech, can_stream, event
+from emotts.serve.live import LiveSpeech, can_stream, event, named
 from emotts.serve.metrics import Metrics
 from emotts.serve.settings import ServeSettings
 from emotts.serve.speech_request import SpeechRequest, Wish, parse_request
@@ -65,6 +65,7 @@ class Server:
             "X-Emotts-Seed": str(speech.seed),
             "X-Emotts-Seconds": f"{speech.duration:.6f}",
             "X-Emotts-Samples": str(len(speech.audio)),
+            "X-Emotts-Emotion": named(speech.emotion),
         }
         if wish.events:
             return StreamingResponse(_events(content), media_type="text/event-stream", headers=headers)

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from emotts.audio.raw import pcm, wav_header
+from emotts.emotion import Emotion
 from emotts.errors import EmottsError
 from emotts.serve.metrics import Metrics
 from emotts.serve.speech_request import Wish
@@ -29,6 +30,12 @@ _OPTIONS = ("emotion", "instruct", "duration", "speed", "seed", "language")
 def can_stream(engine: Any, wish: Wish) -> bool:
     """Whether an answer can begin before the speech is finished."""
     return wish.format in LIVE_FORMATS and hasattr(engine, "stream")
+
+
+def named(emotion: Emotion) -> str:
+    """An emotion for a header: names with intensities of two digits, or neutral."""
+    rounded = ((name, f"{value:.2f}") for name, value in emotion.as_mapping().items())
+    return ",".join(f"{name}:{value}" for name, value in rounded if value != "0.00") or "neutral"
 
 
 def event(content: bytes | None) -> bytes:
@@ -102,11 +109,18 @@ class LiveSpeech:
         if item is None:
             raise RuntimeError("the stream is empty")
         self._first = item
-        headers = {"X-Emotts-Seed": str(item.seed)}
+        headers = {"X-Emotts-Seed": str(item.seed), "X-Emotts-Emotion": named(self._emotion())}
         if item.total is not None:
             headers["X-Emotts-Seconds"] = f"{item.total / item.sample_rate:.6f}"
             headers["X-Emotts-Samples"] = str(item.total)
         return headers
+
+    def _emotion(self) -> Emotion:
+        if not self.wish.instruct:
+            return self.wish.emotion or Emotion.neutral()
+        from emotts.emotion.instruct import direct
+
+        return direct(self.wish.instruct).emotion
 
     async def content(self, gone: Callable[[], None]) -> AsyncIterator[bytes]:
         """The body of the answer. An error in the middle cuts it off, which a client can tell.

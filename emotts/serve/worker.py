@@ -163,19 +163,23 @@ class Worker:
         for job in jobs:
             if job.call is not None:
                 self._call(job)
-        spoken = [job for job in jobs if job.call is None and not job.left]
-        if len(spoken) < 2:
-            for job in spoken:
+        self._together([job for job in jobs if job.call is None])
+
+    def _together(self, jobs: list[Job]) -> None:
+        """Speaks jobs at once; where that fails, each half for itself, until the one at fault is alone."""
+        jobs = [job for job in jobs if not job.left]
+        if len(jobs) < 2:
+            for job in jobs:
                 self._alone(job)
             return
         try:
-            for job, speech in zip(spoken, self._speak(spoken), strict=True):
+            for job, speech in zip(jobs, self._speak(jobs), strict=True):
                 job.finish(speech)
         except _AllLeft:
             return
         except Exception:  # Whichever request it was, it fails again alone, and is told why.
-            for job in spoken:
-                self._alone(job)
+            self._together(jobs[: len(jobs) // 2])
+            self._together(jobs[len(jobs) // 2 :])
 
     def _call(self, job: Job) -> None:
         try:

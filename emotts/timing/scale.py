@@ -88,7 +88,13 @@ def bounds(plan: TimingPlan, symbols: Sequence[str]) -> tuple[int, int]:
     return min(fewest, plan.total), math.ceil(SLOWEST * plan.total)
 
 
-def require_natural(total: int, plan: TimingPlan, symbols: Sequence[str], silence: float = 0.0) -> None:
+def require_natural(
+    total: int,
+    plan: TimingPlan,
+    symbols: Sequence[str],
+    silence: float = 0.0,
+    seconds: float | None = None,
+) -> None:
     """Refuses a length that no natural voice would give a text.
 
     Args:
@@ -96,6 +102,7 @@ def require_natural(total: int, plan: TimingPlan, symbols: Sequence[str], silenc
         plan: the predicted plan.
         symbols: its phonemes.
         silence: tokens beside the plan, of pauses that cannot change; for the message.
+        seconds: what was asked for, which is no whole number of tokens; for the message.
 
     Raises:
         InputError: names the range that would do, in seconds.
@@ -105,6 +112,7 @@ def require_natural(total: int, plan: TimingPlan, symbols: Sequence[str], silenc
         return
     fault = "short" if total < fewest else "long"
     asked, low, high = (tokens_to_seconds(value + silence) for value in (total, fewest, most))
+    asked = asked if seconds is None else seconds
     raise InputError(
         f"duration {asked:.2f} s is too {fault} for this text: between {low:.2f} and {high:.2f} s would do"
     )

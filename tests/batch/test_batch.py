@@ -246,6 +246,21 @@ def test_ray_missing_is_one_line(emotts: Emotts, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [("127.0.0.1:1", "cannot reach the Ray cluster 127.0.0.1:1"), ("somewhere", "write HOST:PORT")],
+)
+def test_a_cluster_that_is_not_there_is_one_line_and_soon(
+    emotts: Emotts, capsys: pytest.CaptureFixture, address: str, problem: str
+) -> None:
+    write(Path("lines.jsonl"), GOOD)
+    assert emotts("lines.jsonl", "-o", "out", "--ray", "--ray-address", address) == 2
+    err = capsys.readouterr().err
+    assert problem in err and err.count("\n") == 1
+    assert not Path("out").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 def test_a_cluster_of_two_workers_gives_the_same_files(emotts: Emotts) -> None:
     import ray
 

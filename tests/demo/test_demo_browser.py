@@ -18,6 +18,7 @@ if CHROMIUM is None:
 pytest.importorskip("gradio")
 sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright drives the browser")
 
+from emotts.emotion import EMOTIONS  # noqa: E402
 from emotts_demo.app import launch  # noqa: E402
 
 FLAGS = [
@@ -30,8 +31,8 @@ PATIENCE = 120_000
 
 
 @pytest.fixture(scope="module")
-def address(tiny_tts) -> Iterator[str]:
-    page, address = launch(tiny_tts, port=0, wait=False)
+def address(hearing_tts) -> Iterator[str]:
+    page, address = launch(hearing_tts, port=0, wait=False)
     yield address
     page.close()
 
@@ -113,6 +114,49 @@ def test_speaks_plays_changes_the_emotion_and_shows_errors(page) -> None:
     page.wait_for_selector(".toast-body")
     assert "the text is empty; give at least one word" in page.inner_text(".toast-wrap")
     assert "Traceback" not in page.content()
+
+
+def choose(page, choices: str, label: str, shown: str) -> None:
+    """Takes one of some choices, and waits for what belongs to it."""
+    page.click(f"#{choices} label:has-text('{label}')")
+    page.wait_for_function(f"document.querySelector('{shown}')?.checkVisibility()")
+
+
+def chart(page) -> list[float]:
+    """The eight intensities that the chart shows."""
+    return [float(text) for text in page.locator("#emotion-chart .em-row em").all_inner_texts()]
+
+
+def test_emotion_by_words_and_by_recordings_and_a_voice_of_ones_own(page, hearing_tts, reference) -> None:
+    shown = "document.querySelector('#words textarea, #words input')?.checkVisibility()"
+    click_until(page, "#emotion-from label:has-text('Words')", shown)
+    page.fill("#words textarea, #words input", "furious, through clenched teeth")
+    page.wait_for_function("document.querySelector('#emotion-chart').innerText.includes('Read from these')")
+    assert chart(page).index(max(chart(page))) == EMOTIONS.index("angry")
+
+    choose(page, "emotion-from", "Recording", "#emotion-recording")
+    page.set_input_files("#emotion-recording input[type=file]", reference)
+    page.wait_for_function("document.querySelector('#emotion-chart').innerText.includes('Heard in')")
+    heard = hearing_tts.emotion_of(reference)
+    assert chart(page) == pytest.approx(heard.vector, abs=0.02)
+
+    choose(page, "voice-from", "Upload or record", "#recorded-voice")
+    page.set_input_files("#recorded-voice input[type=file]", reference)
+    page.wait_for_selector("#recorded-voice [aria-label='Clear'], #recorded-voice .waveform-container")
+    choose(page, "length-from", "Seconds", "#possible p")
+    assert speak(page) == pytest.approx(2.8, abs=0.001)
+    assert "reference" in page.inner_text("#facts")
+
+
+def test_the_microphone_gives_an_emotion(page) -> None:
+    shown = "document.querySelector('#emotion-recording')?.checkVisibility()"
+    click_until(page, "#emotion-from label:has-text('Recording')", shown)
+    page.click("#emotion-recording [aria-label='Record audio']")
+    page.click("#emotion-recording .record-button")
+    page.wait_for_timeout(2500)
+    page.click("#emotion-recording .stop-button")
+    # Chromium's microphone beeps; what a network of random weights hears in that is something.
+    page.wait_for_function("document.querySelector('#emotion-chart').innerText.includes('Heard in')")
 
 
 def test_dubs_the_example_and_makes_one_line_anew(page) -> None:

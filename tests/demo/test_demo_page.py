@@ -25,7 +25,18 @@ from emotts_demo.messages import plain_line, shown  # noqa: E402
 from emotts_demo.pictures import emotion_chart, spectrogram, speech_figure  # noqa: E402
 from emotts_demo.player import playable  # noqa: E402
 from emotts_demo.speech_tab import SpeechTab  # noqa: E402
-from emotts_demo.wish import HEARD, RECORDING, SECONDS, SLIDERS, SPEED, WORDS, Wish, feel  # noqa: E402
+from emotts_demo.wish import (  # noqa: E402
+    HEARD,
+    RECORDING,
+    SECONDS,
+    SLIDERS,
+    SOURCES,
+    SPEED,
+    WORDS,
+    Wish,
+    feel,
+    sources,
+)
 
 TEXT = "We have to leave now."
 
@@ -155,6 +166,34 @@ def test_the_possible_lengths_are_told_before_speaking(tiny_tts) -> None:
     said = tab.show_lengths(*values(tiny_tts, length_from=SECONDS))
     assert f"{fewest:.2f} to {most:.2f} s; {natural:.2f} s is natural" in said
     assert tab.show_lengths(*values(tiny_tts, length_from=SECONDS, text="")) == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"markup": True, "text": "Wait. [pause 3s] We have to [rate 0.7]leave now.[/rate]"},
+        {"emotion_from": WORDS, "words": "whispered, slightly afraid"},
+        {"emotion_from": "The text itself", "text": "This is the best day of my life!"},
+    ],
+)
+def test_the_lengths_that_are_told_are_those_that_can_be_spoken(tiny_tts, changes) -> None:
+    tab = SpeechTab(tiny_tts)
+    said = tab.show_lengths(*values(tiny_tts, length_from=SECONDS, **changes))
+    fewest, most, natural = (float(number) for number in re.findall(r"\d+\.\d+", said))
+    (_, samples), *_ = tab.speak(*values(tiny_tts, **changes), progress=told)
+    assert len(samples) / 24_000 == pytest.approx(natural, abs=0.03)
+    for seconds, fits in ((fewest, True), (most, True), (fewest - 0.08, False), (most + 0.08, False)):
+        row = values(tiny_tts, length_from=SECONDS, seconds=seconds, **changes)
+        if fits:
+            assert len(tab.speak(*row, progress=told)[0][1]) == round(24_000 * seconds)
+        else:
+            with pytest.raises(gr.Error, match="for this text: between"):
+                tab.speak(*row, progress=told)
+
+
+def test_a_model_without_ears_does_not_offer_recordings(tiny_tts, hearing_tts) -> None:
+    assert HEARD not in sources(tiny_tts) and len(sources(tiny_tts)) == 3
+    assert sources(hearing_tts) == SOURCES
 
 
 def test_pictures_escape_the_text_and_fit_the_sound(tiny_tts) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 import emotts
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 
 
 def public_names() -> list[str]:
@@ -37,9 +38,26 @@ def test_the_page_lists_every_public_name_and_only_methods_that_exist() -> None:
 
 def test_the_reference_can_be_made(tmp_path: Path) -> None:
     pytest.importorskip("pdoc")
-    (command,) = re.findall(r"^python (-m pdoc .*)$", PAGE, re.MULTILINE)
-    # The whole package takes a minute; one module shows that the command works.
-    words = [*command.split()[:-1], "emotts.timing.plan"]
-    done = subprocess.run([sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "TimingPlan" in next((tmp_path / "site").rglob("plan.html")).read_text(encoding="utf-8")
+    (command,) = re.findall(r"^python (tools/api_reference\.py) --output site$", PAGE, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, ROOT / command, "--output", tmp_path / "site"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "does not resolve" not in done.stderr, done.stderr
+    front = (tmp_path / "site" / "emotts.html").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `emotts\.(\w+)` \| (.*) \|$", PAGE, re.MULTILINE)
+    for name, said in rows:
+        assert f'id="{name}"' in front
+        methods = [method for method in re.findall(r"`(\w+)`", said)]
+        assert [method for method in methods if f'id="{name}.{method}"' not in front] == []
+    # What a docstring says is on the page, and modules that are not public have pages of their own.
+    assert "exact length in seconds: the audio has round(duration" in front
+    assert (tmp_path / "site" / "emotts" / "timing" / "plan.html").is_file()
+
+
+def test_a_folder_that_is_no_reference_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    command = [sys.executable, ROOT / "tools" / "api_reference.py", "--output", tmp_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert (tmp_path / "thesis.txt").read_text() == "mine"

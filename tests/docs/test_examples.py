@@ -44,6 +44,18 @@ def test_every_example_is_rendered(
     assert {path.name for path in (ROOT / "docs" / "examples").iterdir()} == names
 
 
+def test_the_examples_are_those_of_the_model_inside_the_package() -> None:
+    from emotts import EmoTTS
+
+    tts = EmoTTS.from_pretrained()
+    for example in script().EXAMPLES:
+        natural = tts.lengths(example.text, emotion=example.options.get("emotion"))[1] / 25
+        length = soundfile.info(ROOT / "docs" / "examples" / f"{example.name}.mp3").duration
+        assert length == pytest.approx(example.options.get("duration", natural), abs=0.1), (
+            "the model has changed; run python tools/render_examples.py"
+        )
+
+
 def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert script().main(["--output", str(tmp_path), "--model", str(tmp_path / "none")]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -1,7 +1,8 @@
-"""The examples of the pages on markup, batches and serving run as they stand, with the embedded model."""
+"""The examples of the pages on the surfaces run as they stand, with the embedded model."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,7 +56,14 @@ def shell(tmp_path: Path):
     return run
 
 
-@pytest.mark.parametrize("name", ["markup.md", "batch.md"])
+@pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_every_page_with_examples_has_a_test(name: str) -> None:
+    if blocks(name, "bash") or blocks(name, "python"):
+        tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+        assert f'"{name}"' in tests
+
+
+@pytest.mark.parametrize("name", ["emotion.md", "markup.md", "batch.md"])
 def test_commands_run(shell, name: str) -> None:
     for script in blocks(name, "bash"):
         done = shell(script)
@@ -63,7 +72,7 @@ def test_commands_run(shell, name: str) -> None:
         assert soundfile.info(shell.folder / path).frames > 0
     if name == "markup.md":
         assert soundfile.info(shell.folder / "tomato.wav").frames == 72_000
-    else:
+    if name == "batch.md":
         rows = (shell.folder / "spoken" / "manifest.jsonl").read_text().splitlines()
         assert [json.loads(row)["status"] for row in rows] == ["ok", "ok"]
         assert soundfile.info(shell.folder / "spoken" / "late.wav").frames == 36_000
@@ -75,32 +84,59 @@ def test_the_error_that_the_page_shows_is_the_one_that_comes(shell) -> None:
     assert done.returncode == 2 and done.stderr == f"{shown}\n"
 
 
-def test_the_python_example_on_markup_runs(tmp_path: Path) -> None:
-    (code,) = blocks("markup.md", "python")
+@pytest.mark.parametrize("name", ["emotion.md", "markup.md"])
+def test_the_python_example_of_a_page_runs(tmp_path: Path, name: str) -> None:
+    (code,) = blocks(name, "python")
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
-@pytest.fixture
-def address(shell) -> Iterator[str]:
-    """The server of the page, on a free port."""
-    (command,) = (block.strip() for block in blocks("serving.md", "bash") if block.startswith("emotts serve"))
+@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
+def test_the_first_command_on_ray_gives_the_same_files(shell) -> None:
+    (lines, *_) = blocks("batch.md", "bash")[0].splitlines()
+    # The page cuts its batches as the command does by default; one thread makes both sums alike.
+    command = re.search(r"^emotts batch .*--ray --workers 2$", page("batch.md"), re.MULTILINE)[0]
+    done = shell(f"{lines}\n{command} --threads 1\nemotts batch lines.jsonl -o here --threads 1")
+    assert done.returncode == 0, done.stderr
+    for path in (shell.folder / "here").iterdir():
+        assert (shell.folder / "spoken" / path.name).read_bytes() == path.read_bytes()
+
+
+@contextmanager
+def started(command: str, port: str, path: str) -> Iterator[str]:
+    """A command that serves until it is stopped, on a free port instead of its own; yields the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = command.replace("8000", str(port)).split()[1:]
-    process = subprocess.Popen([sys.executable, "-m", "emotts.cli.main", *arguments])
+        free_port = free.getsockname()[1]
+    words = [word for word in command.split()[1:] if word not in ("--port", port)]
+    process = subprocess.Popen([sys.executable, "-m", "emotts.cli.main", *words, "--port", str(free_port)])
     try:
         for _ in range(1200):
             assert process.poll() is None
             try:
-                with urllib.request.urlopen(f"http://localhost:{port}/health"):
+                with urllib.request.urlopen(f"http://localhost:{free_port}{path}"):
                     break
             except urllib.error.URLError:
                 time.sleep(0.1)
-        yield f"localhost:{port}"
+        yield f"localhost:{free_port}"
     finally:
         process.terminate()
         process.wait(60)
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """The server of the page on serving."""
+    (command,) = (block.strip() for block in blocks("serving.md", "bash") if block.startswith("emotts serve"))
+    with started(command, "8000", "/health") as address:
+        yield address
+
+
+def test_the_page_in_the_browser_is_there() -> None:
+    pytest.importorskip("gradio")
+    command = blocks("demo.md", "bash")[0].splitlines()[-1]
+    with started(command, "7860", "/") as address:
+        shown = urllib.request.urlopen(f"http://{address}/").read().decode("utf-8")
+    assert command == "emotts demo" and '"title":"emotts"' in shown
 
 
 def test_the_server_of_the_page_answers_its_examples(shell, address: str) -> None:

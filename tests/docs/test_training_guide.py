@@ -66,3 +66,10 @@ def test_commands_and_stages_that_the_page_names_exist() -> None:
     assert {"lm_emotion", "lm_robust"} <= names & set(TASKS)
     recipe = RecipeConfig.load(ROOT / "egs" / "embedded" / "conf" / "gpu.yaml")
     assert recipe.lm_emotion is not None and recipe.lm_robust is not None
+
+
+@pytest.mark.parametrize("option", ["--list", "--help"])
+def test_commands_that_only_show_something_run(option: str) -> None:
+    (command,) = re.findall(rf"^python (recipes/\w+\.py {option})$", PAGE, re.MULTILINE)
+    done = subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout, done.stderr

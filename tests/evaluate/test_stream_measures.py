@@ -1,7 +1,14 @@
 import pytest
 
 from emotts.evaluate.speed import Benchmark, Timing, render_benchmark
-from emotts.evaluate.streaming import StreamTiming, standing, stream_distance, time_stream
+from emotts.evaluate.streaming import (
+    StreamTiming,
+    render_distances,
+    standing,
+    stream_distance,
+    time_stream,
+)
+from emotts.stream import TOLERANCE_EXACT
 
 TEXT = "The boy was there when the sun rose over the harbour, and nobody knew."
 
@@ -22,7 +29,16 @@ def test_the_distance_to_offline_speech_is_small_beside_that_of_another_seed(tin
     exact = stream_distance(tiny_tts, [TEXT], lookahead=None)
     near = stream_distance(tiny_tts, [TEXT], chunk=0.4, lookahead=0.16)
     assert exact.mel < 1e-3 < near.mel < near.seed
-    assert near.mel <= near.worst
+    assert near.mel <= near.worst and exact.rms < TOLERANCE_EXACT
+    # What differs in a stream is the mel; whole segments are given the same.
+    assert exact.given < 1e-5 < near.given <= near.given_worst
+    table = render_distances([("windows", near)])
+    assert f"{near.given:.3g}" in table and "another seed" in table
+
+
+def test_mels_of_many_segments_are_compared_in_their_order(tiny_tts):
+    text = "The boy was there when the sun rose over the old harbour. Nobody. We waited for an hour!"
+    assert stream_distance(tiny_tts, [text], lookahead=None).given < 1e-3
 
 
 def test_the_benchmark_shows_the_first_audio():

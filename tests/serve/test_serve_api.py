@@ -23,7 +23,10 @@ from starlette.testclient import TestClient
 from emotts.cli.serve import parse_aliases
 from emotts.errors import InputError
 from emotts.serve.app import create_app
+from emotts.serve.metrics import Metrics
 from emotts.serve.settings import ServeSettings
+from emotts.serve.speech_request import parse_request
+from emotts.serve.worker import Job, Worker
 
 GOOD = {"model": "tts-1", "input": "Hello there.", "voice": "anna"}
 
@@ -119,6 +122,7 @@ def test_our_fields_reach_the_engine(client: TestClient) -> None:
     assert row.get("speed") is None  # the natural speed is no wish
     assert response.headers["x-emotts-seed"] == "7"
     assert response.headers["x-emotts-samples"] == "36000"
+    assert response.headers["x-emotts-emotion"] == "sad:0.50"
 
 
 @pytest.mark.parametrize(
@@ -329,6 +333,21 @@ def test_one_bad_request_of_a_batch_fails_alone() -> None:
 
         answers = asyncio.run(load())
     assert [answer.status_code for answer in answers] == [200, 200, 400, 500, 200]
+
+
+def test_the_rest_of_a_batch_stays_together_when_one_is_refused() -> None:
+    engine = FakeEngine()
+    worker = Worker(engine, ServeSettings(batch=8, gather_seconds=0.2), Metrics())
+    bodies = [GOOD | {"duration": 0.1 if number == 5 else 1.0} for number in range(8)]
+    wishes = [parse_request(json.dumps(body).encode(), ServeSettings(), ("tts-1",)) for body in bodies]
+    jobs = [Job(wish, "anna") for wish in wishes]
+    for job in jobs:
+        worker.submit(job)
+    worker.start()
+    errors = [job.future.exception(timeout=20) for job in jobs]
+    worker.stop()
+    assert [isinstance(error, InputError) for error in errors] == [n == 5 for n in range(8)]
+    assert [call["size"] for call in engine.calls] == [8, 4, 4, 2, 1, 1, 2]
 
 
 def test_a_full_queue_answers_429_and_a_client_that_leaves_frees_its_place() -> None:

@@ -1,13 +1,15 @@
-"""A thousand malformed requests: none is a 500, and the server still speaks after them."""
+"""A thousand malformed requests, to an engine that beeps and to networks of random weights: none is a 500."""
 
 from __future__ import annotations
 
 import json
 import random
 
+import pytest
 from fake_engine import FakeEngine
 from starlette.testclient import TestClient
 
+from emotts import EmoTTS
 from emotts.serve.app import create_app
 from emotts.serve.settings import ServeSettings
 
@@ -83,9 +85,11 @@ def attempt(client: TestClient, rng: random.Random) -> tuple[int, object]:
     return response.status_code, sent
 
 
-def test_a_thousand_malformed_requests_never_break_the_server() -> None:
+@pytest.mark.parametrize("kind", ["beeps", "model"])
+def test_a_thousand_malformed_requests_never_break_the_server(kind: str, tiny_tts: EmoTTS) -> None:
     rng = random.Random(5)
-    app = create_app(FakeEngine(), ServeSettings(max_voices=1, gather_seconds=0.0))
+    engine = tiny_tts if kind == "model" else FakeEngine()
+    app = create_app(engine, ServeSettings(max_voices=1, gather_seconds=0.0))
     seen: dict[int, int] = {}
     with TestClient(app, raise_server_exceptions=False) as client:
         for _ in range(COUNT):

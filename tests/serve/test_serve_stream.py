@@ -78,6 +78,24 @@ def test_pieces_are_the_speech(client: TestClient, engine: StreamingEngine) -> N
     assert "emotts_" in client.get("/metrics").text
 
 
+@pytest.mark.parametrize(
+    ("fields", "emotion"),
+    [
+        ({}, "neutral"),
+        ({"emotion": {"happy": 0.25, "calm": 0.001}}, "happy:0.25"),
+        ({"instructions": "furious, through clenched teeth"}, "angry:0."),
+    ],
+)
+def test_the_emotion_that_is_understood_is_told(
+    client: TestClient, tiny_tts: EmoTTS, fields: dict[str, Any], emotion: str
+) -> None:
+    answer = client.post("/v1/audio/speech", json=body(**fields))
+    assert answer.headers["x-emotts-emotion"].startswith(emotion)
+    with TestClient(create_app(tiny_tts, ServeSettings())) as real:
+        whole = real.post("/v1/audio/speech", json=body(model="tiny", stream=False, **fields))
+    assert whole.headers["x-emotts-emotion"] == answer.headers["x-emotts-emotion"]
+
+
 def test_events_carry_the_pieces(client: TestClient) -> None:
     answer = client.post("/v1/audio/speech", json=body(stream_format="sse"))
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]

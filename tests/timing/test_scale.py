@@ -105,3 +105,8 @@ def test_a_voice_that_is_quick_already_keeps_its_own_length_possible():
 def test_an_unnatural_length_names_the_range(total: int, fault: str):
     with pytest.raises(InputError, match=f"{fault} for this text: between 0.40 and 2.00 s would do"):
         require_natural(total, PLAN, SYMBOLS)
+
+
+def test_the_length_that_is_refused_is_the_one_that_was_asked_for():
+    with pytest.raises(InputError, match=r"duration 0\.23 s is too short"):
+        require_natural(5, PLAN, SYMBOLS, seconds=0.23)
