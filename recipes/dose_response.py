@@ -100,15 +100,15 @@ def numbers(option: str, text: str) -> list[float]:
 
 
 def teller() -> Callable[[str, float], None]:
-    """A function that prints a line on stderr whenever a stage has done another twentieth."""
-    last: dict[str, int] = {}
+    """A function that prints on stderr how far a stage is and how long it will take, every ten seconds."""
+    last: dict[str, float] = {}
     begins: dict[str, tuple[float, float]] = {}
     started = time.monotonic()
 
     def tell(stage: str, share: float) -> None:
-        if last.get(stage) != int(20 * share):
-            last[stage] = int(20 * share)
-            now = time.monotonic()
+        now = time.monotonic()
+        if stage not in last or now - last[stage] >= 10 or share >= 1:
+            last[stage] = now
             begun = begins.setdefault(stage, (now, share))
             left = (now - begun[0]) * (1 - share) / (share - begun[1]) if share > begun[1] else None
             more = "" if left is None or share >= 1 else f", {left / 60:.1f} min left"

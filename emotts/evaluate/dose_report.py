@@ -52,6 +52,15 @@ def render_doses(result: DoseResponse) -> str:
             f"{100 / len(recalls):.0f} %:",
             recall_rows(recalls, natural),
         ]
+    if result.heard:
+        classes = list(next(iter(result.heard.values())))
+        parts += [
+            "What the judge hears at the highest intensity, % of the files:",
+            markdown_table(
+                ["asked for", *classes],
+                [[name, *(percent(row[c], 0) for c in classes)] for name, row in result.heard.items()],
+            ),
+        ]
     parts.append(
         f"{files} files in each line. Intensity 0 is the same neutral speech for every emotion."
         " Natural CREMA-D: recordings whose listeners agreed with the actor."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,8 @@ class DoseResponse:
             intensity, neutral at 0.
         natural: for each of `recalls` the judge's on natural recordings; empty where it was not measured.
         baseline: natural recordings of the sentences; None where the list names none.
+        heard: emotion that was asked for at the highest intensity (and neutral) -> class -> share of the
+            files in which the judge heard that, choosing from all.
     """
 
     points: tuple[Point, ...]
@@ -86,6 +88,7 @@ class DoseResponse:
     recalls: tuple[dict[str, float], ...]
     natural: tuple[dict[str, float], ...] = ()
     baseline: Baseline | None = None
+    heard: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def dose_sentences(
@@ -162,7 +165,12 @@ def summarize_doses(
         choices.insert(0, FIVE)  # the figure of five classes, whatever else was measured
     recalls = tuple(_recalls(table, names, choice, doses[-1]) for choice in choices)
     natural = () if judge is None else tuple(judge.natural_recall(choice) for choice in choices)
-    return DoseResponse(tuple(points), correlations, each, recalls, natural, baseline)
+    heard = {}
+    for emotion in ("neutral", *emotions):
+        ids = [dose_id(name, emotion, 0.0 if emotion == "neutral" else doses[-1]) for name in names]
+        said = [table[key].decision for key in ids]
+        heard[emotion] = {name: said.count(name) / len(said) for name in judged_classes(emotions)}
+    return DoseResponse(tuple(points), correlations, each, recalls, natural, baseline, heard)
 
 
 def _recalls(
