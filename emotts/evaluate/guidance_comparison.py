@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,8 +62,8 @@ class Outcome:
 
     Attributes:
         way: its name, or `NO_GUIDANCE`.
-        alpha: positive weight; 0 without guidance, NaN where the calibration gives each emotion its own.
-        beta: negative weight.
+        alpha: positive weight; 0 without guidance, None where the calibration gives each emotion its own.
+        beta: negative weight, likewise.
         accuracy: mean over the emotions of the judge's recall.
         probability: the judge's for the emotion that was asked for, mean.
         wer: word error rate.
@@ -74,8 +73,8 @@ class Outcome:
     """
 
     way: str
-    alpha: float
-    beta: float
+    alpha: float | None
+    beta: float | None
     accuracy: float
     probability: float
     wer: float
@@ -218,8 +217,8 @@ def summarize_guidance(
     recalls = [np.mean([m.decision == emotion for m in group]) for emotion, group in groups.items()]
     return Outcome(
         way=name,
-        alpha=math.nan if name == CALIBRATED else float(options.get("alpha", 0.0)),
-        beta=math.nan if name == CALIBRATED else float(options.get("beta", 0.0)),
+        alpha=None if name == CALIBRATED else float(options.get("alpha", 0.0)),
+        beta=None if name == CALIBRATED else float(options.get("beta", 0.0)),
         accuracy=float(np.mean(recalls)),
         probability=float(np.mean([m.probabilities[e] for e, m in zip(asked, measured, strict=True)])),
         wer=mean_words(measured),
@@ -252,8 +251,8 @@ def render_guidance(outcomes: Sequence[Outcome]) -> str:
     return f"{markdown_table([*header, 'voice cosine', 'DNSMOS'], rows)}\n\n{note}\n"
 
 
-def _weight(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:g}"
+def _weight(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
 
 
 def plot_guidance(outcomes: Sequence[Outcome]) -> bytes:
@@ -262,11 +261,11 @@ def plot_guidance(outcomes: Sequence[Outcome]) -> bytes:
     axes = figure.add_subplot()
     base = next(outcome for outcome in outcomes if outcome.way == NO_GUIDANCE)
     for way in dict.fromkeys(outcome.way for outcome in outcomes):
-        group = sorted((o for o in outcomes if o.way == way), key=lambda o: o.alpha)
+        group = sorted((o for o in outcomes if o.way == way), key=lambda o: o.alpha or 0.0)
         cost = [100 * (o.wer - base.wer) for o in group]
         axes.plot(cost, [100 * o.accuracy for o in group], marker="o", label=way)
         for x, outcome in zip(cost, group, strict=True):
-            if outcome.alpha > 0:
+            if outcome.alpha:
                 place = (x, 100 * outcome.accuracy)
                 axes.annotate(f"α={outcome.alpha:g}", place, textcoords="offset points", xytext=(5, 5))
     axes.set_xlabel("word error rate above no guidance, points")

@@ -43,9 +43,9 @@ class EmotionJudge:
         scale: shape (features,), what differences are divided by.
         weights: shape (features, classes).
         bias: shape (classes,).
-        natural: class -> its recall on natural recordings of CREMA-D whose listeners agreed with the actor,
-            what synthesis is held against; a table for each choice of classes, none where it was not
-            measured.
+        natural: class -> its recall on natural recordings, what synthesis is held against: a table for each
+            choice of classes. `CLASSES` on RAVDESS, actors that it never heard; `FIVE` and `SIX` on CREMA-D,
+            recordings whose listeners agreed with the actor. None where it was not measured.
     """
 
     classes: tuple[str, ...]

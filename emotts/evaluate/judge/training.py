@@ -186,7 +186,7 @@ def make_judge(
     if crema_d is not None:
         chosen, labels = agreed(read_crema_d(Path(crema_d)))
         natural = measure_records(chosen, labels, output / f"crema_d-{_CACHE}", jobs, progress)
-    found = []
+    found = [recalls(acted.labels, unseen, judge.classes)]
     for classes in (FIVE, SIX):
         part = acted.of(classes)
         rows = {_ACTORS: (part.labels, cross_validate(acted, classes, part))}
