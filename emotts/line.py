@@ -66,6 +66,7 @@ class Line:
         plans: tokens of each phoneme of each piece.
         samples: exact length of the speech.
         taught: emotions that the model learned; others are derived on their way into it.
+        loudness: see `emotts.model.ModelConfig.loudness`.
     """
 
     text: str
@@ -76,6 +77,7 @@ class Line:
     plans: list[tuple[int, ...]]
     samples: int
     taught: tuple[str, ...]
+    loudness: Mapping[str, float]
 
     def segments(self) -> list[Segment]:
         """Its pieces as the models read them."""
@@ -93,7 +95,8 @@ class Line:
     @property
     def spoken(self) -> list[Spoken]:
         """What the models get for the emotion of each piece."""
-        return [derive(piece.emotion or self.delivery.emotion, self.taught) for piece in self.script.pieces]
+        moods = [piece.emotion or self.delivery.emotion for piece in self.script.pieces]
+        return [derive(mood, self.taught, self.loudness) for mood in moods]
 
     def speech(self, codes: Sequence[Tensor], audio: Sequence[Tensor], timings: dict[str, float]) -> Speech:
         """The speech of exactly `samples` samples.

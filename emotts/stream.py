@@ -190,7 +190,7 @@ def stream_pieces(
                 fault = error if sentences.strip() else fault
                 continue
             plans = planner.plan(script, delivery, last)
-            spoken = derive(delivery.emotion, model.config.emotions)
+            spoken = derive(delivery.emotion, model.config.emotions, model.config.loudness)
             energy = delivery.energy + spoken.energy
             for index, (piece, plan) in enumerate(zip(script.pieces, plans, strict=True)):
                 segment = Segment(piece.phonemes, plan, voice, spoken.emotion, seed, number)

@@ -331,8 +331,9 @@ class EmoTTS:
         with clock.stage("duration"):
             plans = plan_script(self.model, script, voice, delivery, row)
         seed = drawn if row["seed"] is None else int(row["seed"])
-        samples, taught = exact_samples(script, plans, row), self.model.config.emotions
-        return Line(text, voice, delivery, seed, script, plans, samples, taught)
+        samples, config = exact_samples(script, plans, row), self.model.config
+        taught, loudness = config.emotions, config.loudness
+        return Line(text, voice, delivery, seed, script, plans, samples, taught, loudness)
 
     def _render(
         self, lines: list[Line], settings: GenerationConfig, clock: Clock, progress: Progress | None
