@@ -11,7 +11,7 @@ import yaml
 from tiny import tiny_components
 
 from emotts import EmoTTS
-from emotts.errors import ModelError, OutputError
+from emotts.errors import InputError, ModelError, OutputError
 from emotts.model import (
     COMPONENTS,
     ModelConfig,
