@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.audio.limit import limit_peaks
 from emotts.audio.seams import join_segments
 from emotts.emotion import Emotion
 from emotts.emotion.derived import Spoken, derive
@@ -114,10 +115,7 @@ class Line:
         samples = join_segments(audio, silences).numpy()
         exact = np.zeros(self.samples, dtype=np.float32)
         exact[: min(len(samples), self.samples)] = samples[: self.samples]
-        exact *= 10.0 ** (self.delivery.energy / 20.0)
-        peak = float(np.abs(exact).max(initial=0.0))
-        if peak > 1.0:
-            exact /= peak
+        exact = limit_peaks(exact * np.float32(10.0 ** (self.delivery.energy / 20.0)))
         seconds = self.samples / (SAMPLES_PER_TOKEN * TOKEN_RATE)
         parts = [(piece.phonemes, plan) for piece, plan in zip(self.script.pieces, self.plans, strict=True)]
         symbols, words = align_symbols(parts, seconds, silences)

@@ -232,9 +232,8 @@ class EmoTTS:
         The joined `Chunk.audio` is `synthesize` with the same seed: the same codes, timing and number of
         samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the rounding of
         sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples differ by
-        less than 0.2 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
-        would be louder than ±1 the two also differ in level: the whole of it is scaled offline, a stream
-        from there on.
+        less than 0.2 on average (natural logarithm; docs/streaming.md has what was measured). Within
+        5 ms of a peak above ±1 at the edge of a chunk they may differ by more.
 
         Args:
             text: a text, or the pieces of one as they come (from a language model, say), cut anywhere;
