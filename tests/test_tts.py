@@ -230,7 +230,7 @@ def test_loud_peaks_are_turned_down_and_the_rest_is_not(
     far = np.ones(len(quiet), dtype=bool)
     for peak in np.flatnonzero(np.abs(factor * quiet) > 1.0):
         far[max(0, peak - 240) : peak + 241] = False
-    assert far.sum() > len(far) / 2
+    assert far.sum() > 1000
     np.testing.assert_allclose(loud[far], factor * quiet[far], atol=1e-4)
 
 
