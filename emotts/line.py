@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.audio.limit import limit_peaks
 from emotts.audio.seams import join_segments
 from emotts.emotion import Emotion
 from emotts.emotion.derived import Spoken, derive
@@ -66,6 +67,7 @@ class Line:
         plans: tokens of each phoneme of each piece.
         samples: exact length of the speech.
         taught: emotions that the model learned; others are derived on their way into it.
+        loudness: see `emotts.model.ModelConfig.loudness`.
     """
 
     text: str
@@ -76,6 +78,7 @@ class Line:
     plans: list[tuple[int, ...]]
     samples: int
     taught: tuple[str, ...]
+    loudness: Mapping[str, float]
 
     def segments(self) -> list[Segment]:
         """Its pieces as the models read them."""
@@ -93,7 +96,8 @@ class Line:
     @property
     def spoken(self) -> list[Spoken]:
         """What the models get for the emotion of each piece."""
-        return [derive(piece.emotion or self.delivery.emotion, self.taught) for piece in self.script.pieces]
+        moods = [piece.emotion or self.delivery.emotion for piece in self.script.pieces]
+        return [derive(mood, self.taught, self.loudness) for mood in moods]
 
     def speech(self, codes: Sequence[Tensor], audio: Sequence[Tensor], timings: dict[str, float]) -> Speech:
         """The speech of exactly `samples` samples.
@@ -111,10 +115,7 @@ class Line:
         samples = join_segments(audio, silences).numpy()
         exact = np.zeros(self.samples, dtype=np.float32)
         exact[: min(len(samples), self.samples)] = samples[: self.samples]
-        exact *= 10.0 ** (self.delivery.energy / 20.0)
-        peak = float(np.abs(exact).max(initial=0.0))
-        if peak > 1.0:
-            exact /= peak
+        exact = limit_peaks(exact * np.float32(10.0 ** (self.delivery.energy / 20.0)))
         seconds = self.samples / (SAMPLES_PER_TOKEN * TOKEN_RATE)
         parts = [(piece.phonemes, plan) for piece, plan in zip(self.script.pieces, self.plans, strict=True)]
         symbols, words = align_symbols(parts, seconds, silences)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
@@ -21,6 +21,7 @@ from torch import nn
 from emotts.config import StrictModel
 from emotts.emotion.calibration import GuidanceConfig, GuidanceSchedule
 from emotts.emotion.derived import ACTED
+from emotts.emotion.emotion import EMOTIONS
 from emotts.errors import InputError, ModelError, OutputError
 from emotts.files import temporary_sibling
 from emotts.timebase import SAMPLE_RATE
@@ -29,6 +30,7 @@ from emotts.voice.voice import Voice, read_voice_metadata
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.yaml"
 EMBEDDED = "embedded"
+MOST_LOUDNESS = 15.0
 
 _STATISTICS_SLACK = 0.1
 """Mel statistics of expert and decoder may differ by this share of the deviation."""
@@ -100,6 +102,8 @@ class ModelConfig(StrictModel):
         symbols: digest of the phoneme table that the networks were trained with.
         generation: defaults of `EmoTTS.synthesize`.
         guidance: how the emotion expert guides the decoder; None where there is no expert, or no calibration.
+        loudness: emotion -> dB that the networks' speech lacks of the natural change against neutral, at
+            intensity 1, as the calibration measured it; at most ±`MOST_LOUDNESS`. Added to the samples.
         components: configuration of each network.
         files: checksum of each network's file.
     """
@@ -115,8 +119,17 @@ class ModelConfig(StrictModel):
     symbols: str = ""
     generation: GenerationConfig = GenerationConfig()
     guidance: GuidanceConfig | None = None
+    loudness: dict[str, float] = Field(default_factory=dict)
     components: dict[str, dict[str, Any]]
     files: dict[str, FileRecord] = Field(default_factory=dict)
+
+    @field_validator("loudness")
+    @classmethod
+    def _known_and_small(cls, loudness: dict[str, float]) -> dict[str, float]:
+        for name, value in loudness.items():
+            if name not in EMOTIONS or not abs(value) <= MOST_LOUDNESS:
+                raise ValueError(f"{name}: {value}; give emotions with at most ±{MOST_LOUDNESS:g} dB")
+        return loudness
 
 
 @dataclass

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotts.audio.limit import limit_peaks
 from emotts.audio.seams import FADE_SAMPLES
 from emotts.emotion.derived import derive
 from emotts.errors import InputError, ModelError
@@ -192,7 +193,7 @@ def stream_pieces(
                 fault = error if sentences.strip() else fault
                 continue
             plans = planner.plan(script, delivery, last)
-            spoken = derive(delivery.emotion, model.config.emotions)
+            spoken = derive(delivery.emotion, model.config.emotions, model.config.loudness)
             energy = delivery.energy + spoken.energy
             for index, (piece, plan) in enumerate(zip(script.pieces, plans, strict=True)):
                 segment = Segment(piece.phonemes, plan, voice, spoken.emotion, seed, number)
@@ -261,14 +262,13 @@ def stream_segment(
 class _Shaper:
     """Loudness and length of the speech, as `Line.speech` makes them for all samples at once.
 
-    Louder than ±1, offline speech is scaled as a whole; a stream can only be scaled from there on.
+    Peaks above ±1 are turned down within a chunk: it does not know of one that the next begins with.
     """
 
     def __init__(self, seed: int, total: int | None) -> None:
         self.seed, self.total = seed, total
         self.energy = 0.0
         self.start = 0
-        self._limit = 1.0
 
     def shape(self, samples: Tensor, text: str) -> Iterator[Chunk]:
         """The chunk of the next samples, if there are any within the length."""
@@ -288,15 +288,7 @@ class _Shaper:
         return Chunk(audio, start, text, self.seed, self.total)
 
     def _loudness(self, audio: np.ndarray) -> np.ndarray:
-        audio = audio * np.float32(10.0 ** (self.energy / 20.0))
-        before = self._limit
-        self._limit = min(before, 1.0 / max(float(np.abs(audio).max()), 1.0))
-        if self._limit == 1.0:
-            return audio
-        gain = np.full(len(audio), self._limit, dtype=np.float32)
-        size = min(FADE_SAMPLES, len(audio))
-        gain[:size] = np.linspace(before, self._limit, size)
-        return np.clip(audio * gain, -1.0, 1.0)
+        return limit_peaks(audio * np.float32(10.0 ** (self.energy / 20.0)))
 
 
 def _until(durations: tuple[int, ...], tokens: int) -> tuple[int, ...]:

@@ -235,9 +235,8 @@ class EmoTTS:
         The joined `Chunk.audio` is `synthesize` with the same seed: the same codes, timing and number of
         samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the rounding of
         sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples differ by
-        less than 0.25 on average (natural logarithm; docs/streaming.md has what was measured). Where speech
-        would be louder than ±1 the two also differ in level: the whole of it is scaled offline, a stream
-        from there on.
+        less than 0.25 on average (natural logarithm; docs/streaming.md has what was measured). Within
+        5 ms of a peak above ±1 at the edge of a chunk they may differ by more.
 
         Args:
             text: a text, or the pieces of one as they come (from a language model, say), cut anywhere;
@@ -351,8 +350,9 @@ class EmoTTS:
         with clock.stage("duration"):
             plans = plan_script(self.model, script, voice, delivery, row)
         seed = drawn if row["seed"] is None else int(row["seed"])
-        samples, taught = exact_samples(script, plans, row), self.model.config.emotions
-        return Line(text, voice, delivery, seed, script, plans, samples, taught)
+        samples, config = exact_samples(script, plans, row), self.model.config
+        taught, loudness = config.emotions, config.loudness
+        return Line(text, voice, delivery, seed, script, plans, samples, taught, loudness)
 
     def _render(
         self, lines: list[Line], settings: GenerationConfig, clock: Clock, progress: Progress | None

@@ -2,9 +2,9 @@
 r"""Measures what the intensity of each emotion does and costs: a table, a picture, and all audio.
 
 python recipes/dose_response.py --judge egs/judge/exp/judge.npz --sentences decode/free-kathleen.jsonl \
-    --sentences decode/free-bdl.jsonl --output doses
+    --sentences decode/free-bdl.jsonl --output doses --jobs 2
 
-Stopped and started again, it goes on where it was.
+Stopped and started again, it goes on where it was. `--estimate` says how long it will take.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main(
         list[str] | None, typer.Option(help="Speak every text with this voice; else with the list's.")
     ] = None,
     count: Annotated[int, typer.Option(min=2, help="Sentences of each voice.")] = 30,
-    emotions: Annotated[str, typer.Option(help="Comma-separated.")] = "angry,happy,sad,afraid",
+    emotions: Annotated[str, typer.Option(help="Comma-separated.")] = "angry,happy,sad,afraid,disgusted",
     intensities: Annotated[str, typer.Option(help="Comma-separated, 0 among them.")] = "0,0.25,0.5,0.75,1",
     seed: Annotated[int, typer.Option(min=0, help="Of the first sentence.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
@@ -44,10 +44,12 @@ def main(
     guidance_schedule: Annotated[str | None, typer.Option(help="none, constant or derived.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes of the measuring.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 16,
+    quality_every: Annotated[int, typer.Option(min=1, help="DNSMOS of every n-th text only.")] = 1,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say how long it will take.")] = False,
 ) -> None:
     """Speaks held-out sentences in every emotion at rising intensities, and measures them."""
-    from emotts.evaluate.dose_response import render_doses, run_dose_response
+    from emotts.evaluate.dose_response import estimate_minutes, render_doses, run_dose_response
 
     try:
         names = [name.strip() for name in emotions.split(",") if name.strip()]
@@ -55,8 +57,13 @@ def main(
         options = {"steps": steps, "cfg": cfg, "guidance_schedule": guidance_schedule}
         given = {name: value for name, value in options.items() if value is not None}
         engine, judged, chosen = load(model, device, judge, sentences, voice or [], count)
-        settings = {"seed": seed, "jobs": jobs, "batch": batch, "progress": teller()}
-        result = run_dose_response(engine, judged, chosen, output, names, doses, **settings, **given)
+        settings = {"seed": seed, "jobs": jobs, "batch": batch, "quality_every": quality_every, **given}
+        if estimate:
+            minutes = estimate_minutes(engine, judged, chosen, output, names, doses, **settings)
+            typer.echo(f"about {minutes:.1f} minutes for {count_files(chosen, names, doses)} files")
+            return
+        settings["progress"] = teller()
+        result = run_dose_response(engine, judged, chosen, output, names, doses, **settings)
     except EmottsError as error:
         print(f"dose_response: {' '.join(str(error).split())}", file=sys.stderr)
         raise typer.Exit(error.exit_code) from None
@@ -77,6 +84,11 @@ def load(
     return EmoTTS.from_pretrained(model, device), judged, chosen
 
 
+def count_files(sentences: list[Sentence], emotions: list[str], intensities: list[float]) -> int:
+    """How many files a dose-response speaks: intensity 0 is the same for all emotions."""
+    return len(sentences) * (1 + len(emotions) * (len(intensities) - 1))
+
+
 def numbers(option: str, text: str) -> list[float]:
     """Numbers of a comma-separated list."""
     from emotts.errors import InputError
@@ -88,14 +100,19 @@ def numbers(option: str, text: str) -> list[float]:
 
 
 def teller() -> Callable[[str, float], None]:
-    """A function that prints a line on stderr whenever a stage has done another twentieth."""
-    last: dict[str, int] = {}
+    """A function that prints on stderr how far a stage is and how long it will take, every ten seconds."""
+    last: dict[str, float] = {}
+    begins: dict[str, tuple[float, float]] = {}
     started = time.monotonic()
 
     def tell(stage: str, share: float) -> None:
-        if last.get(stage) != int(20 * share):
-            last[stage] = int(20 * share)
-            print(f"{time.monotonic() - started:6.0f} s  {stage}: {100 * share:.0f} %", file=sys.stderr)
+        now = time.monotonic()
+        if stage not in last or now - last[stage] >= 10 or share >= 1:
+            last[stage] = now
+            begun = begins.setdefault(stage, (now, share))
+            left = (now - begun[0]) * (1 - share) / (share - begun[1]) if share > begun[1] else None
+            more = "" if left is None or share >= 1 else f", {left / 60:.1f} min left"
+            print(f"{now - started:6.0f} s  {stage}: {100 * share:.0f} %{more}", file=sys.stderr)
 
     return tell
 

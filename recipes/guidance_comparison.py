@@ -38,7 +38,8 @@ def main(
     steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes of the measuring.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 16,
+    quality_every: Annotated[int, typer.Option(min=1, help="DNSMOS of every n-th text only.")] = 1,
 ) -> None:
     """Speaks held-out sentences in every emotion under each kind of guidance, and measures them."""
     # recipes/ is no package; Python puts the folder of the script that runs on its path.
@@ -49,7 +50,8 @@ def main(
     try:
         names = [name.strip() for name in emotions.split(",") if name.strip()]
         engine, judged, chosen = load(model, device, judge, sentences, voice or [], count)
-        settings = {"seed": seed, "jobs": jobs, "batch": batch, "progress": teller()}
+        settings = {"seed": seed, "jobs": jobs, "batch": batch, "quality_every": quality_every}
+        settings["progress"] = teller()
         if steps is not None:
             settings["steps"] = steps
         outcomes = compare_guidance(

@@ -11,7 +11,7 @@ import yaml
 from tiny import tiny_components
 
 from emotts import EmoTTS
-from emotts.errors import ModelError, OutputError
+from emotts.errors import InputError, ModelError, OutputError
 from emotts.model import (
     COMPONENTS,
     ModelConfig,
@@ -171,3 +171,10 @@ def test_an_unreachable_hub_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ModelError, match=r"no directory someone/a-model.*cannot reach the hub") as caught:
         find_model("someone/a-model")
     assert one_line(caught)
+
+
+@pytest.mark.parametrize("loudness", [{"angri": 1.0}, {"angry": 20.0}, {"angry": float("nan")}])
+def test_a_loudness_that_cannot_be_is_refused(loudness: dict[str, float]) -> None:
+    values = {"name": "x", "licence": "CC0-1.0", "components": {}, "loudness": loudness}
+    with pytest.raises(InputError, match="give emotions with at most ±15 dB"):
+        ModelConfig.parse(values)

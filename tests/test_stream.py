@@ -271,11 +271,11 @@ def test_broken_weights_are_an_error(tiny_tts: EmoTTS, monkeypatch: pytest.Monke
         list(tiny_tts.stream(TEXT, seed=1))
 
 
-def test_loud_speech_stays_within_bounds_without_a_step(
+def test_loud_speech_stays_within_bounds_and_keeps_its_level(
     tiny_tts: EmoTTS, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet = joined(tiny_tts.stream(TEXT, tokens=120, seed=1, chunk=0.4))
-    vocoder, factor = tiny_tts.model.components["vocoder"], 3.0 / float(np.abs(quiet).max())
+    vocoder, factor = tiny_tts.model.components["vocoder"], 1.2 / float(np.abs(quiet).max())
     original = vocoder.filters
 
     def louder(*arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -285,9 +285,12 @@ def test_loud_speech_stays_within_bounds_without_a_step(
     monkeypatch.setattr(vocoder, "filters", louder)
     loud = joined(tiny_tts.stream(TEXT, tokens=120, seed=1, chunk=0.4))
     assert 0.9 < np.abs(loud).max() <= 1.0
-    late = slice(int(np.abs(quiet).argmax()) + 24_000, None)
-    gain = np.sum(loud[late] * quiet[late]) / np.sum(quiet[late] ** 2)
-    np.testing.assert_allclose(loud[late], gain * quiet[late], atol=2e-3)
+    peaks = np.flatnonzero(np.abs(factor * quiet) > 1.0)
+    far = np.ones(len(quiet), dtype=bool)
+    for peak in peaks:
+        far[max(0, peak - 240) : peak + 241] = False
+    assert len(peaks) and far.sum() > 1000
+    np.testing.assert_allclose(loud[far], factor * quiet[far], atol=2e-3)
 
 
 def test_windows_grow_and_leave_no_crumbs() -> None:

@@ -216,15 +216,22 @@ def test_progress_goes_up_to_one(tiny_tts: EmoTTS) -> None:
     assert seen == sorted(seen) and seen[0] >= 0 and seen[-1] == 1.0
 
 
-def test_loud_speech_is_scaled_and_never_clipped(tiny_tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loud_peaks_are_turned_down_and_the_rest_is_not(
+    tiny_tts: EmoTTS, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quiet = tiny_tts.synthesize(TEXT, tokens=50, seed=1).audio
-    factor = 2.5 / np.abs(quiet).max()
+    factor = 1.2 / np.abs(quiet).max()
     vocoder = tiny_tts.model.components["vocoder"]
     original = vocoder.forward
     monkeypatch.setattr(vocoder, "forward", lambda *a, **k: original(*a, **k) * float(factor))
     loud = tiny_tts.synthesize(TEXT, tokens=50, seed=1).audio
-    assert np.abs(loud).max() == pytest.approx(1.0)
-    np.testing.assert_allclose(loud, quiet / np.abs(quiet).max(), atol=1e-4)
+    full = np.abs(loud) == 1.0
+    assert 0.95 < np.abs(loud).max() <= 1.0 and not (full[1:] & full[:-1]).any(), "no clipping"
+    far = np.ones(len(quiet), dtype=bool)
+    for peak in np.flatnonzero(np.abs(factor * quiet) > 1.0):
+        far[max(0, peak - 240) : peak + 241] = False
+    assert far.sum() > 1000
+    np.testing.assert_allclose(loud[far], factor * quiet[far], atol=1e-4)
 
 
 def test_seams_between_segments_fade() -> None:

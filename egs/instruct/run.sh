@@ -7,6 +7,7 @@
 # FOLDER holds goemotions_original/ and xed/ as their owners publish them.
 # Stage 1 trains the embedded mapper, 2 scores it; 3 fine-tunes Qwen3 by LoRA, 4 scores that.
 #
+# --model FOLDER      mapper that stage 2 scores (EXP/mapper); emotts/models/instruct is the one inside the package
 # --config FILE       other settings of stage 1 than conf/mapper.yaml
 # --qwen-config FILE  other settings of stage 3 than conf/qwen.yaml
 # --install           put the trained mapper into emotts/models/instruct, and its scores beside this script
@@ -20,6 +21,7 @@ corpora=
 exp=$here/exp
 config=$here/conf/mapper.yaml
 qwen_config=$here/conf/qwen.yaml
+model=
 checkpoint=
 device=auto
 stage=1
@@ -37,7 +39,7 @@ if run 1; then
   "${stages[@]}" train --config "$config" --output "$exp/mapper" "${common[@]}"
 fi
 if run 2; then
-  "${stages[@]}" score --model "$exp/mapper" --sets test blind plain --output "$exp/RESULTS.md" "${common[@]}"
+  "${stages[@]}" score --model "${model:-$exp/mapper}" --sets test blind plain --output "$exp/RESULTS.md" "${common[@]}"
 fi
 if run 3; then
   chosen=()

@@ -8,7 +8,7 @@ for stays what is shown and recorded.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from emotts.emotion.emotion import EMOTIONS, Emotion
@@ -46,6 +46,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 depression 225°, relaxation 315°. The sizes are our choice: small enough to leave the words alone."""
 
 
+NO_LOUDNESS: Mapping[str, float] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class Spoken:
     """What the models get for an emotion.
@@ -61,7 +64,9 @@ class Spoken:
     energy: float = 0.0
 
 
-def derive(emotion: Emotion, taught: Collection[str] = ACTED) -> Spoken:
+def derive(
+    emotion: Emotion, taught: Collection[str] = ACTED, loudness: Mapping[str, float] = NO_LOUDNESS
+) -> Spoken:
     """What the models get for an emotion.
 
     Blends of a rule join what is asked for besides by the stronger of both, as one voice does not hold two
@@ -71,7 +76,19 @@ def derive(emotion: Emotion, taught: Collection[str] = ACTED) -> Spoken:
     Args:
         emotion: what is asked for.
         taught: names that recordings taught; they pass unchanged.
+        loudness: dB that a learned emotion lacks at intensity 1 (`emotts.model.ModelConfig.loudness`).
     """
+    found = _derive(emotion, taught)
+    return replace(found, energy=found.energy + lacking(found.emotion, loudness)) if loudness else found
+
+
+def lacking(emotion: Emotion, loudness: Mapping[str, float]) -> float:
+    """Change of the loudness in dB that a blend of learned emotions lacks: no more than its parts do."""
+    felt = emotion.as_mapping()
+    return sum(value * loudness.get(name, 0.0) for name, value in felt.items()) / max(1.0, sum(felt.values()))
+
+
+def _derive(emotion: Emotion, taught: Collection[str]) -> Spoken:
     asked = emotion.as_mapping()
     underived = {name: value for name, value in asked.items() if name in taught or name not in RULES}
     if len(underived) == len(asked):

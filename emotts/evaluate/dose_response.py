@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emotts.errors import InputError
+from emotts.evaluate.dose_report import plot_doses, render_doses
 from emotts.evaluate.emotion_measures import (
+    Baseline,
     Measured,
     Progress,
     check_judge,
     judged_classes,
     mean_words,
+    measure_natural,
     measure_spoken,
 )
 from emotts.evaluate.judge.model import FIVE, EmotionJudge
-from emotts.evaluate.lists import Sentence, write_sentences
+from emotts.evaluate.lists import Sentence, find_all_audio, write_sentences
 from emotts.evaluate.optional import optional_import
-from emotts.evaluate.report import markdown_table, number, percent
-from emotts.evaluate.scoring import voice_name
+from emotts.evaluate.scoring import SYNTHESISED, Job, score_files, voice_name
 from emotts.evaluate.synthesis import synthesize_list
 from emotts.files import write_atomically
 
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
     from emotts.tts import EmoTTS
 
 INTENSITIES = (0.0, 0.25, 0.5, 0.75, 1.0)
-EMOTIONS = ("angry", "happy", "sad", "afraid")
-"""Emotions of the judge's five classes."""
+EMOTIONS = ("angry", "happy", "sad", "afraid", "disgusted")
+"""Emotions that recordings taught the embedded model."""
 
 LIST_FILE, RECORD_FILE, TABLE_FILE, PICTURE_FILE = "sentences.jsonl", "doses.json", "doses.md", "doses.png"
 
@@ -71,15 +74,21 @@ class DoseResponse:
         points: of every emotion, intensities rising; intensity 0 is the same speech for all.
         correlations: emotion -> rank correlation of the mean probability with the intensity.
         each: emotion -> the same within each sentence and voice, averaged over them.
-        recalls: class -> judge's recall at the highest intensity, neutral at 0.
-        natural: class -> the judge's recall on natural recordings; empty where it was not measured.
+        recalls: a table for each choice of classes that the judge had, class -> its recall at the highest
+            intensity, neutral at 0.
+        natural: for each of `recalls` the judge's on natural recordings; empty where it was not measured.
+        baseline: natural recordings of the sentences; None where the list names none.
+        heard: emotion that was asked for at the highest intensity (and neutral) -> class -> share of the
+            files in which the judge heard that, choosing from all.
     """
 
     points: tuple[Point, ...]
     correlations: dict[str, float]
     each: dict[str, float]
-    recalls: dict[str, float]
-    natural: dict[str, float]
+    recalls: tuple[dict[str, float], ...]
+    natural: tuple[dict[str, float], ...] = ()
+    baseline: Baseline | None = None
+    heard: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 def dose_sentences(
@@ -125,9 +134,18 @@ def summarize_doses(
     measured: Sequence[Measured],
     emotions: Sequence[str],
     intensities: Sequence[float],
-    natural: dict[str, float] | None = None,
+    judge: EmotionJudge | None = None,
+    baseline: Baseline | None = None,
 ) -> DoseResponse:
-    """Curves of measured sentences, whose ids are those of `dose_sentences`."""
+    """Curves of measured sentences, whose ids are those of `dose_sentences`.
+
+    Args:
+        measured: all of them.
+        emotions: names.
+        intensities: see `dose_sentences`.
+        judge: knows the recall of natural recordings.
+        baseline: natural recordings of the sentences.
+    """
     table = {m.id: m for m in measured}
     names = [m.id.removesuffix("-neutral") for m in measured if m.id.endswith("-neutral")]
     doses = sorted(intensities)
@@ -142,10 +160,30 @@ def summarize_doses(
             for column in zip(*grid, strict=True)
         ]
         each[emotion] = float(np.mean(single))
-    neutral = [table[f"{name}-neutral"].decision == "neutral" for name in names]
-    recalls = {"neutral": float(np.mean(neutral))}
-    recalls |= {p.emotion: p.recall for p in points if p.intensity == doses[-1]}
-    return DoseResponse(tuple(points), correlations, each, recalls, dict(natural or {}))
+    choices = [judged_classes(emotions)]
+    if choices[0] != FIVE and set(FIVE) <= {"neutral", *emotions}:
+        choices.insert(0, FIVE)  # the figure of five classes, whatever else was measured
+    recalls = tuple(_recalls(table, names, choice, doses[-1]) for choice in choices)
+    natural = () if judge is None else tuple(judge.natural_recall(choice) for choice in choices)
+    heard = {}
+    for emotion in ("neutral", *emotions):
+        ids = [dose_id(name, emotion, 0.0 if emotion == "neutral" else doses[-1]) for name in names]
+        said = [table[key].decision for key in ids]
+        heard[emotion] = {name: said.count(name) / len(said) for name in judged_classes(emotions)}
+    return DoseResponse(tuple(points), correlations, each, recalls, natural, baseline, heard)
+
+
+def _recalls(
+    table: Mapping[str, Measured], names: Sequence[str], choice: Sequence[str], dose: float
+) -> dict[str, float]:
+    """Recall of the classes that were spoken, where the judge chooses from `choice`."""
+    found = {}
+    for emotion in choice:
+        ids = [dose_id(name, emotion, 0.0 if emotion == "neutral" else dose) for name in names]
+        said = [table[key].choice(choice) == emotion for key in ids if key in table]
+        if said:
+            found[emotion] = float(np.mean(said))
+    return found
 
 
 def _point(emotion: str, dose: float, row: Sequence[Measured]) -> Point:
@@ -156,7 +194,7 @@ def _point(emotion: str, dose: float, row: Sequence[Measured]) -> Point:
         recall=float(np.mean([m.decision == emotion for m in row])),
         wer=mean_words(row),
         similarity=float(np.mean([m.similarity for m in row])),
-        quality=float(np.mean([m.quality for m in row])),
+        quality=float(np.nanmean([m.quality for m in row])),
         files=len(row),
     )
 
@@ -181,6 +219,7 @@ def run_dose_response(
     jobs: int = 1,
     batch: int = 8,
     progress: Progress | None = None,
+    quality_every: int = 1,
     **options: Any,
 ) -> DoseResponse:
     """Speaks and measures all doses, and writes table, picture and record into a folder.
@@ -198,6 +237,7 @@ def run_dose_response(
         jobs: processes of the measuring.
         batch: sentences spoken at once.
         progress: told what is done.
+        quality_every: DNSMOS of every n-th text only.
         **options: of `EmoTTS.synthesize`.
 
     Raises:
@@ -211,8 +251,9 @@ def run_dose_response(
     audio = Path(output) / "audio"
     synthesize_list(engine, doses, audio, batch=batch, progress=lambda x: tell("speaking", x), **options)
     write_sentences(doses, Path(output) / LIST_FILE, force=True)
-    measured = measure_spoken(doses, audio, judge, emotions, jobs=jobs, progress=tell)
-    result = summarize_doses(measured, emotions, intensities, dict(judge.natural))
+    measured = measure_spoken(doses, audio, judge, emotions, None, jobs, tell, quality_every)
+    baseline = measure_natural(sentences, Path(output) / "natural", jobs, quality_every)
+    result = summarize_doses(measured, emotions, intensities, judge, baseline)
     record = {**asdict(result), "options": options, "model": engine.model.config.name}
     write_atomically(Path(output) / RECORD_FILE, (json.dumps(record, indent=1) + "\n").encode(), force=True)
     write_atomically(Path(output) / TABLE_FILE, render_doses(result).encode(), force=True)
@@ -220,86 +261,36 @@ def run_dose_response(
     return result
 
 
-def render_doses(result: DoseResponse) -> str:
-    """Tables in Markdown: the doses, their rank correlations, and the recall beside natural recordings."""
-    header = ["emotion", "intensity", "judge's probability", "recall %", "WER %", "voice cosine", "DNSMOS"]
-    rows = [
-        [
-            p.emotion,
-            f"{p.intensity:g}",
-            number(p.probability, 3),
-            percent(p.recall),
-            percent(p.wer),
-            number(p.similarity, 3),
-            number(p.quality),
-        ]
-        for p in result.points
-    ]
-    correlations = [
-        [name, number(result.correlations[name]), number(result.each[name])] for name in result.correlations
-    ]
-    means = [float(np.mean(list(table.values()))) for table in (result.correlations, result.each)]
-    correlations.append(["mean", *(number(value) for value in means)])
-    files = sum(p.files for p in result.points) // max(1, len(result.points))
-    parts = [
-        markdown_table(header, rows),
-        "Spearman's rank correlation of the judge's probability with the intensity:",
-        markdown_table(["emotion", "of the means", "within a sentence and voice"], correlations),
-        "Judge's recall at the highest intensity (neutral at 0), beside natural recordings:",
-        recall_rows(result),
-        f"{files} files in each line. Intensity 0 is the same neutral speech for every emotion.",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def recall_rows(result: DoseResponse) -> str:
-    """Recalls of synthesised and natural speech; the mean over the classes that both have."""
-    both = [name for name in result.recalls if not result.natural or name in result.natural]
-    rows = []
-    for source, table in (("synthesised", result.recalls), ("natural CREMA-D", result.natural)):
-        if table:
-            mean = float(np.mean([table[name] for name in both])) if both else float("nan")
-            rows.append([source, percent(mean), *(percent(table.get(name)) for name in result.recalls)])
-    return markdown_table(["speech", "mean %", *(f"{name} %" for name in result.recalls)], rows)
-
-
-def plot_doses(result: DoseResponse) -> bytes:
-    """A PNG of four panels: probability, word error rate, voice and quality over the intensity."""
-    figure = optional_import("matplotlib.figure").Figure(figsize=(10, 7), layout="tight")
-    panels = (
-        ("probability", "judge's probability of the emotion", 1.0),
-        ("wer", "word error rate, %", 100.0),
-        ("similarity", "cosine to the voice", 1.0),
-        ("quality", "DNSMOS, overall", 1.0),
-    )
-    for place, (name, label, factor) in enumerate(panels):
-        axes = figure.add_subplot(2, 2, place + 1)
-        for emotion in result.correlations:
-            curve = [p for p in result.points if p.emotion == emotion]
-            values = [factor * getattr(p, name) for p in curve]
-            axes.plot([p.intensity for p in curve], values, marker="o", label=emotion)
-        axes.set_xlabel("intensity asked for")
-        axes.set_ylabel(label)
-        axes.grid(alpha=0.3)
-        if place == 0:
-            classes = len(judged_classes(list(result.correlations)))
-            axes.axhline(1 / classes, color="grey", linestyle=":", label="chance")
-            axes.legend(loc="upper left")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
-
-
-__all__ = [
-    "EMOTIONS",
-    "FIVE",
-    "INTENSITIES",
-    "DoseResponse",
-    "Point",
-    "dose_sentences",
-    "plot_doses",
-    "rank_correlation",
-    "render_doses",
-    "run_dose_response",
-    "summarize_doses",
-]
+def estimate_minutes(
+    engine: EmoTTS,
+    judge: EmotionJudge,
+    sentences: Sequence[Sentence],
+    output: Path | str,
+    emotions: Sequence[str] = EMOTIONS,
+    intensities: Sequence[float] = INTENSITIES,
+    seed: int = 0,
+    jobs: int = 1,
+    batch: int = 8,
+    quality_every: int = 1,
+    **options: Any,
+) -> float:
+    """Minutes that `run_dose_response` will take here, judged from one batch; its arguments."""
+    check_judge(judge, emotions)
+    doses = dose_sentences(sentences, emotions, intensities, seed)
+    trial = doses[:: max(1, len(doses) // batch)][:batch]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        synthesize_list(engine, trial[:1], folder / "first", **options)  # loads what is loaded once
+        started = time.perf_counter()
+        synthesize_list(engine, trial, folder, batch=batch, **options)
+        spoken = time.perf_counter()
+        files = find_all_audio(folder, trial)
+        work = [Job(s, SYNTHESISED, files[s.id]) for s in trial]
+        score_files(work[:1], ("wer", "dnsmos"))
+        begun = time.perf_counter()
+        score_files(work, ("wer",))
+        heard = time.perf_counter()
+        score_files(work, ("dnsmos",))
+        rated = time.perf_counter()
+    measuring = ((heard - begun) + (rated - heard) / quality_every) / jobs
+    return (spoken - started + measuring) * len(doses) / len(trial) / 60

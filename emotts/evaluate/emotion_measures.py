@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from emotts.emotion import Emotion
+from emotts.emotion.emotion import NEUTRAL
 from emotts.errors import DataError, InputError
 from emotts.evaluate.judge.cache import Clip, measure_clips
 from emotts.evaluate.judge.model import FIVE, EmotionJudge, against_neutral
@@ -25,7 +26,8 @@ Progress = Callable[[str, float], None]
 
 _SCORES = "scores.json"
 _FEATURES = "judge-features.npz"
-_BATCH = 16
+_BATCH = 64
+"""Files of each process between two records of the scores: processes take seconds to start."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Measured:
         voice: name.
         probabilities: class -> the judge's probability.
         words: word errors.
-        quality: DNSMOS, overall, 1 to 5.
+        quality: DNSMOS, overall, 1 to 5; NaN where it was not asked for.
         similarity: cosine to the voice.
     """
 
@@ -51,7 +53,11 @@ class Measured:
     @property
     def decision(self) -> str:
         """The judge's choice."""
-        return max(self.probabilities, key=lambda name: self.probabilities[name])
+        return self.choice(tuple(self.probabilities))
+
+    def choice(self, classes: Sequence[str]) -> str:
+        """The judge's choice from some of the classes that it was asked for."""
+        return max(classes, key=lambda name: self.probabilities[name])
 
 
 def judged_classes(emotions: Sequence[str]) -> tuple[str, ...]:
@@ -70,8 +76,8 @@ def check_judge(judge: EmotionJudge, emotions: Sequence[str]) -> None:
     for name in judged_classes(emotions):
         if name not in judge.classes:
             raise InputError(
-                f"the judge knows no {name}; it knows: {', '.join(judge.classes)} "
-                "(all-judge.npz of egs/judge knows more)"
+                f"the judge knows no {name}; it knows: {', '.join(judge.classes)} (egs/judge makes one that "
+                "knows all classes of RAVDESS)"
             )
 
 
@@ -83,6 +89,7 @@ def measure_spoken(
     neutral: Mapping[str, Path] | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
+    quality_every: int = 1,
 ) -> list[Measured]:
     """Measures the audio of a list; what an earlier call has measured in this folder is kept.
 
@@ -98,6 +105,7 @@ def measure_spoken(
             in the list, and begin with the voice's name and a dash.
         jobs: processes.
         progress: told what is done.
+        quality_every: DNSMOS of every n-th text only; it takes half as long as the recogniser.
 
     Returns:
         a record for each sentence, in their order.
@@ -108,12 +116,18 @@ def measure_spoken(
     """
     tell = progress or (lambda stage, share: None)
     files = find_all_audio(folder, sentences)
-    scores = _scores(sentences, files, folder, jobs, lambda share: tell("words and quality", share))
+    rated = texts_of_every(sentences, quality_every)
+    scores = _scores(sentences, files, folder, jobs, lambda share: tell("words and quality", share), rated)
     probabilities = _probabilities(sentences, files, folder, judge, emotions, neutral or {}, jobs, tell)
     similarity = _similarity(sentences, files, neutral or {})
     return [
         Measured(s.id, voice_name(s), probabilities[s.id], *scores[s.id], similarity[s.id]) for s in sentences
     ]
+
+
+def texts_of_every(sentences: Sequence[Sentence], every: int) -> set[str]:
+    """Every n-th text of a list, the first among them: the same at all doses and in all voices."""
+    return set(list(dict.fromkeys(s.text for s in sentences))[::every])
 
 
 def _scores(
@@ -122,25 +136,43 @@ def _scores(
     folder: Path,
     jobs: int,
     progress: Callable[[float], None],
+    rated: set[str],
 ) -> dict[str, tuple[WordErrors, float]]:
-    """Word errors and DNSMOS; kept in the folder by the content of the files."""
+    """Word errors, and DNSMOS of the rated texts; kept in the folder by the content of the files."""
     path = folder / _SCORES
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
     keys = {s.id: _key(s.text, files[s.id]) for s in sentences}
-    todo = [s for s in sentences if keys[s.id] not in known]
-    for start in range(0, len(todo), _BATCH * jobs):
-        group = todo[start : start + _BATCH * jobs]
-        work = [Job(s, SYNTHESISED, files[s.id]) for s in group]
-        for sentence, score in zip(group, score_files(work, ("wer", "dnsmos"), jobs=jobs), strict=True):
-            assert score.words is not None and score.quality is not None
-            known[keys[sentence.id]] = {"words": asdict(score.words), "quality": score.quality.overall}
+
+    def lacks(sentence: Sentence) -> bool:
+        found = known.get(keys[sentence.id])
+        return found is None or (found["quality"] is None and sentence.text in rated)
+
+    todo = [s for s in sentences if lacks(s)]
+    # Rated ones by themselves, as a worker measures all its files alike.
+    todo.sort(key=lambda s: s.text not in rated)
+    step = _BATCH * jobs
+    for start in range(0, len(todo), step):
+        group = todo[start : start + step]
+        for wanted in (True, False):
+            part = [s for s in group if (s.text in rated) is wanted]
+            metrics = ("wer", "dnsmos") if wanted else ("wer",)
+            work = [Job(s, SYNTHESISED, files[s.id]) for s in part]
+            for sentence, score in zip(
+                part, score_files(work, metrics, jobs=jobs) if work else (), strict=True
+            ):
+                assert score.words is not None
+                quality = score.quality.overall if score.quality is not None else None
+                known[keys[sentence.id]] = {"words": asdict(score.words), "quality": quality}
         write_atomically(path, json.dumps(known, indent=0).encode(), force=True)
         progress((start + len(group)) / len(todo))
     found = {key: known[name] for key, name in keys.items()}
-    return {key: (WordErrors(**record["words"]), record["quality"]) for key, record in found.items()}
+    return {
+        key: (WordErrors(**record["words"]), float("nan") if record["quality"] is None else record["quality"])
+        for key, record in found.items()
+    }
 
 
 def _key(text: str, path: Path) -> str:
@@ -180,6 +212,51 @@ def _voice_of(key: str, sentences: Sequence[Sentence]) -> str:
         if key.startswith(f"{name}-"):
             return name
     raise DataError(f"the neutral recording {key} belongs to no voice of the list")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Natural recordings of the sentences, neutral: what words, voice and quality cost nothing.
+
+    Attributes:
+        wer: word error rate.
+        similarity: cosine to the voice's other recordings, mean.
+        quality: DNSMOS, mean.
+        files: how many.
+    """
+
+    wer: float
+    similarity: float
+    quality: float
+    files: int
+
+
+def measure_natural(
+    sentences: Sequence[Sentence], folder: Path, jobs: int = 1, quality_every: int = 1
+) -> Baseline | None:
+    """Measures the recordings that the sentences name; None where they name none.
+
+    Args:
+        sentences: with references, or some of them.
+        folder: where the scores are kept.
+        jobs: processes.
+        quality_every: see `measure_spoken`.
+    """
+    found = {s.reference: s for s in sentences if s.reference and Path(s.reference).is_file()}
+    if not found:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    own = [replace(s, id=path, emotion=NEUTRAL) for path, s in found.items()]
+    files = {s.id: Path(s.id) for s in own}
+    rated = texts_of_every(own, quality_every)
+    scores = _scores(own, files, folder, jobs, lambda share: None, rated)
+    similarity = _similarity(own, files, {})
+    return Baseline(
+        wer=sum((words for words, _ in scores.values()), WordErrors()).rate,
+        similarity=float(np.mean(list(similarity.values()))),
+        quality=float(np.nanmean([quality for _, quality in scores.values()])),
+        files=len(own),
+    )
 
 
 def _similarity(

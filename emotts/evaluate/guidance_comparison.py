@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotts.errors import InputError, ModelError
-from emotts.evaluate.dose_response import EMOTIONS
 from emotts.evaluate.emotion_measures import Measured, Progress, check_judge, mean_words, measure_spoken
 from emotts.evaluate.judge.model import EmotionJudge
 from emotts.evaluate.lists import Sentence, find_all_audio, write_sentences
@@ -25,7 +24,11 @@ from emotts.files import write_atomically
 if TYPE_CHECKING:
     from emotts.tts import EmoTTS
 
+EMOTIONS = ("angry", "happy", "sad", "afraid")
+"""With neutral, the judge's five classes."""
+
 NO_GUIDANCE = "no guidance"
+CALIBRATED = "as calibrated"
 RECORD_FILE, TABLE_FILE, PICTURE_FILE = "guidance.json", "guidance.md", "guidance.png"
 
 _BETA_SHARE = 0.25  # EmoDubber's negative weight is a quarter of the positive one
@@ -59,8 +62,8 @@ class Outcome:
 
     Attributes:
         way: its name, or `NO_GUIDANCE`.
-        alpha: positive weight; 0 without guidance.
-        beta: negative weight.
+        alpha: positive weight; 0 without guidance, None where the calibration gives each emotion its own.
+        beta: negative weight, likewise.
         accuracy: mean over the emotions of the judge's recall.
         probability: the judge's for the emotion that was asked for, mean.
         wer: word error rate.
@@ -70,8 +73,8 @@ class Outcome:
     """
 
     way: str
-    alpha: float
-    beta: float
+    alpha: float | None
+    beta: float | None
     accuracy: float
     probability: float
     wer: float
@@ -89,8 +92,16 @@ def require_expert(engine: EmoTTS) -> None:
         )
 
 
-def conditions(alphas: Sequence[float]) -> list[tuple[str, dict[str, Any]]]:
+def is_calibrated(engine: EmoTTS) -> bool:
+    """Whether the model says which weights its intensities stand for."""
+    guidance = engine.model.config.guidance
+    return guidance is not None and bool(guidance.table.alpha)
+
+
+def conditions(alphas: Sequence[float], calibrated: bool = False) -> list[tuple[str, dict[str, Any]]]:
     """Name and options of `EmoTTS.synthesize` of every run: no guidance, then each way with each weight.
+
+    Last, for a calibrated model, what `synthesize` does where nothing is said of guidance.
 
     Raises:
         InputError: no weight, or one that is not above 0.
@@ -102,7 +113,7 @@ def conditions(alphas: Sequence[float]) -> list[tuple[str, dict[str, Any]]]:
         for alpha in alphas:
             options = {"guidance_schedule": way.schedule, "alpha": alpha, "beta": way.negative * alpha}
             runs.append((way.name, options))
-    return runs
+    return [*runs, (CALIBRATED, {})] if calibrated else runs
 
 
 def compare_guidance(
@@ -117,6 +128,7 @@ def compare_guidance(
     jobs: int = 1,
     batch: int = 8,
     progress: Progress | None = None,
+    quality_every: int = 1,
     **options: Any,
 ) -> list[Outcome]:
     """Speaks and measures every way, and writes table, picture and record into a folder.
@@ -135,6 +147,7 @@ def compare_guidance(
         jobs: processes of the measuring.
         batch: sentences spoken at once.
         progress: told what is done.
+        quality_every: DNSMOS of every n-th text only.
         **options: further options of `EmoTTS.synthesize`.
 
     Raises:
@@ -143,7 +156,7 @@ def compare_guidance(
     """
     require_expert(engine)
     check_judge(judge, emotions)
-    runs = conditions(alphas)
+    runs = conditions(alphas, is_calibrated(engine))
     if not 0.0 < intensity <= 1.0:
         raise InputError(f"intensity must be above 0 and at most 1, not {intensity:g}")
     optional_import("matplotlib.figure")
@@ -160,7 +173,7 @@ def compare_guidance(
             engine, moved, folder, batch=batch, progress=_labelled(tell, label), **{**options, **given}
         )
         write_sentences(moved, folder.with_suffix(".jsonl"), force=True)
-        measured = measure_spoken(moved, folder, judge, emotions, neutral, jobs, tell)
+        measured = measure_spoken(moved, folder, judge, emotions, neutral, jobs, tell, quality_every)
         outcomes.append(summarize_guidance(name, given, measured, moved))
     record = [asdict(outcome) for outcome in outcomes]
     write_atomically(output / RECORD_FILE, (json.dumps(record, indent=1) + "\n").encode(), force=True)
@@ -188,8 +201,8 @@ def _lists(
 
 def folder_name(name: str, options: dict[str, Any]) -> str:
     """Folder of a run's audio."""
-    if name == NO_GUIDANCE:
-        return "none"
+    if name in (NO_GUIDANCE, CALIBRATED):
+        return "none" if name == NO_GUIDANCE else "calibrated"
     return f"{options['guidance_schedule']}-{options['alpha']:g}-{options['beta']:g}".replace(".", "_")
 
 
@@ -204,13 +217,13 @@ def summarize_guidance(
     recalls = [np.mean([m.decision == emotion for m in group]) for emotion, group in groups.items()]
     return Outcome(
         way=name,
-        alpha=float(options.get("alpha", 0.0)),
-        beta=float(options.get("beta", 0.0)),
+        alpha=None if name == CALIBRATED else float(options.get("alpha", 0.0)),
+        beta=None if name == CALIBRATED else float(options.get("beta", 0.0)),
         accuracy=float(np.mean(recalls)),
         probability=float(np.mean([m.probabilities[e] for e, m in zip(asked, measured, strict=True)])),
         wer=mean_words(measured),
         similarity=float(np.mean([m.similarity for m in measured])),
-        quality=float(np.mean([m.quality for m in measured])),
+        quality=float(np.nanmean([m.quality for m in measured])),
         files=len(measured),
     )
 
@@ -222,8 +235,8 @@ def render_guidance(outcomes: Sequence[Outcome]) -> str:
     rows = [
         [
             o.way,
-            f"{o.alpha:g}",
-            f"{o.beta:g}",
+            _weight(o.alpha),
+            _weight(o.beta),
             percent(o.accuracy),
             number(o.probability, 3),
             percent(o.wer),
@@ -238,13 +251,17 @@ def render_guidance(outcomes: Sequence[Outcome]) -> str:
     return f"{markdown_table([*header, 'voice cosine', 'DNSMOS'], rows)}\n\n{note}\n"
 
 
+def _weight(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
 def plot_guidance(outcomes: Sequence[Outcome]) -> bytes:
     """A PNG: accuracy over the word errors that it costs; a line joins the weights of one way."""
     figure = optional_import("matplotlib.figure").Figure(figsize=(7, 5), layout="tight")
     axes = figure.add_subplot()
     base = next(outcome for outcome in outcomes if outcome.way == NO_GUIDANCE)
     for way in dict.fromkeys(outcome.way for outcome in outcomes):
-        group = sorted((o for o in outcomes if o.way == way), key=lambda o: o.alpha)
+        group = sorted((o for o in outcomes if o.way == way), key=lambda o: o.alpha or 0.0)
         cost = [100 * (o.wer - base.wer) for o in group]
         axes.plot(cost, [100 * o.accuracy for o in group], marker="o", label=way)
         for x, outcome in zip(cost, group, strict=True):

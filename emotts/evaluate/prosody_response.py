@@ -7,8 +7,9 @@ another judge again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -38,6 +39,10 @@ FEATURES = (
 )
 """What is measured on a recording; rate is left out, for guidance cannot change timing."""
 
+DECIBELS = 20.0 / math.log(10.0)
+"""Of a neper: the level is the logarithm of an amplitude."""
+
+_LEVEL = FEATURES.index("level")
 _SHARE = 0.5
 """Of the listeners who must agree for a recording to stand for its emotion."""
 
@@ -82,9 +87,11 @@ class ProsodyResponse:
 
     Attributes:
         directions: emotion -> weights (features,); the mean natural movement has the response 1.
+        loudness: emotion -> mean natural movement of the level, dB.
     """
 
     directions: Mapping[str, Tensor]
+    loudness: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, emotion: str, speech: Speech, neutral: Speech) -> float:
         """Response of speech against its neutral twin: 0 unmoved, 1 as far as natural speech.
@@ -136,7 +143,14 @@ def fit_prosody_response(corpus: Corpus) -> ProsodyResponse:
                 moved.setdefault(name, []).extend(row - base for row in rows)
     if not set(moved) - {"neutral"}:
         raise DataError("no speaker of the training recordings is both neutral and emotional")
-    return ProsodyResponse(_directions({name: torch.stack(rows).double() for name, rows in moved.items()}))
+    tables = {name: torch.stack(rows).double() for name, rows in moved.items()}
+    loudness = {n: DECIBELS * float(t[:, _LEVEL].mean()) for n, t in tables.items() if n in EMOTIONS}
+    return ProsodyResponse(_directions(tables), loudness)
+
+
+def loudness_of_speech(speech: Speech) -> float:
+    """Level of synthesised speech, dB, as `ProsodyResponse.loudness` has it."""
+    return DECIBELS * float(features_of_speech(speech)[_LEVEL])
 
 
 def _directions(moved: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,8 @@ from emotts.audio.mel import LogMel
 from emotts.emotion.calibration import DoseTable, interpolate, isotonic
 from emotts.emotion.emotion import Emotion
 from emotts.errors import DataError
+from emotts.evaluate.prosody_response import loudness_of_speech
+from emotts.model import MOST_LOUDNESS
 from emotts.text.symbols import encode_base
 from emotts.timebase import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 Response = Callable[[str, "Speech", "Speech"], float]
 """(emotion, speech, the same text, voice and seed spoken neutrally) -> how far it moved towards the
-emotion: 0 not at all, larger is farther."""
+emotion: 0 not at all, larger is farther. May have an attribute `loudness`: emotion -> natural change, dB."""
 
 Cost = Callable[["EmoTTS", "Speech"], float]
 """What speech costs in words; larger is worse."""
@@ -95,6 +97,38 @@ def measure_doses(
                 base = words if not alpha else base
                 points.append(Point(emotion, float(intensity), float(alpha), moved, words - base))
     return points
+
+
+def measure_loudness(
+    engine: EmoTTS,
+    texts: Sequence[str],
+    voices: Sequence[str],
+    natural: Mapping[str, float],
+    seed: int = 0,
+) -> dict[str, float]:
+    """What emotional speech lacks of the natural change in loudness.
+
+    Networks that fit the mean of few emotional recordings stay near the loudness of the many neutral ones.
+
+    Args:
+        engine: as users will hear it, calibrated, but without a correction of the loudness.
+        texts: what is said.
+        voices: who says it.
+        natural: emotion -> dB against neutral, in natural recordings.
+        seed: of all synthesis.
+
+    Returns:
+        emotion -> dB at intensity 1, to a tenth, at most ±`MOST_LOUDNESS`.
+    """
+    lines = [(text, voice) for text in texts for voice in voices]
+    neutral = [loudness_of_speech(s) for s in _speak(engine, lines, None, seed, {})]
+    found = {}
+    for emotion, wanted in natural.items():
+        spoken = _speak(engine, lines, Emotion.from_mapping({emotion: 1.0}), seed, {})
+        moved = [loudness_of_speech(s) - plain for s, plain in zip(spoken, neutral, strict=True)]
+        lack = wanted - sum(moved) / len(moved)
+        found[emotion] = round(min(max(lack, -MOST_LOUDNESS), MOST_LOUDNESS), 1)
+    return found
 
 
 def _speak(

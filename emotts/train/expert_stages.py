@@ -11,7 +11,13 @@ from emotts.emotion.emotion import NEUTRAL
 from emotts.errors import DataError, InputError
 from emotts.files import write_atomically
 from emotts.model import CONFIG_FILE, load_config
-from emotts.train.calibrate import Response, choose_table, measure_doses, recognition_cost
+from emotts.train.calibrate import (
+    Response,
+    choose_table,
+    measure_doses,
+    measure_loudness,
+    recognition_cost,
+)
 from emotts.train.recipe import Run
 from emotts.train.stages import find_stage, load_part, open_corpus, train
 from emotts.train.tasks.expert import accuracy_by_time, emotional_corpora, held_out
@@ -75,11 +81,14 @@ def calibrate(run: Run) -> str:
     if not voices:
         raise DataError("the recipe names no voices (pack.voices), so there is nobody to speak")
     engine = EmoTTS.from_pretrained(run.model)
+    # What an earlier calibration added must not be measured as the networks' own.
+    engine.model.config = engine.model.config.model_copy(update={"loudness": {}})
     response = load_response(settings.response, open_corpus(run, split="train", speeds=False))
     emotions = [name for name in engine.model.components["expert"].config.classes if name != NEUTRAL]
+    texts = calibration_texts(open_corpus(run, split="dev"), settings.sentences)
     points = measure_doses(
         engine,
-        calibration_texts(open_corpus(run, split="dev"), settings.sentences),
+        texts,
         voices,
         emotions,
         response,
@@ -90,12 +99,19 @@ def calibrate(run: Run) -> str:
         {"guidance_schedule": settings.guidance.schedule},
     )
     table = choose_table(points, settings.worst_cost)
-    record = {"points": [vars(point) for point in points], "table": table.model_dump(mode="json")}
-    write_atomically(run.exp / "calibration.json", (json.dumps(record, indent=1) + "\n").encode(), force=True)
     guidance = settings.guidance.model_copy(update={"table": table})
-    updated = config.model_copy(update={"guidance": guidance})
+    engine.model.config = engine.model.config.model_copy(update={"guidance": guidance})
+    natural = {name: value for name, value in getattr(response, "loudness", {}).items() if name in emotions}
+    loudness = measure_loudness(engine, texts, voices, natural, settings.seed)
+    record = {"points": [vars(point) for point in points], "table": table.model_dump(mode="json")}
+    record |= {"natural_loudness": natural, "loudness": loudness}
+    write_atomically(run.exp / "calibration.json", (json.dumps(record, indent=1) + "\n").encode(), force=True)
+    updated = config.model_copy(update={"guidance": guidance, "loudness": loudness})
     write_atomically(run.model / CONFIG_FILE, updated.dump().encode(), force=True)
-    return ", ".join(f"{name} alpha {values[-1]:.2g}" for name, values in table.alpha.items())
+    return ", ".join(
+        f"{name} alpha {values[-1]:.2g} loudness {loudness.get(name, 0.0):+.1f} dB"
+        for name, values in table.alpha.items()
+    )
 
 
 def calibration_texts(corpus: Corpus, count: int) -> list[str]:

@@ -121,3 +121,26 @@ def test_the_command_records_what_was_asked(
     options = ["--model", str(tiny_model), "-o", str(tmp_path / "out.wav"), "--seed", "1", "--json", "-q"]
     assert cli.run(["synthesize", TEXT, "--emotion", "surprised:0.8", *options]) == 0
     assert '"emotion": {"surprised": 0.8}' in capsys.readouterr().out
+
+
+def test_what_the_speech_lacks_in_loudness_grows_with_the_intensity() -> None:
+    loudness = {"angry": 8.0, "happy": 4.0, "afraid": 2.0}
+    found = [derive(Emotion.parse(f"angry:{x}"), ACTED, loudness) for x in (0, 0.25, 1)]
+    assert [x.energy for x in found] == [0.0, 2.0, 8.0] and {x.rate for x in found} == {1.0}
+    both = derive(Emotion.parse("angry:1,happy:1"), ACTED, loudness)
+    assert both.energy == pytest.approx(6.0), "a blend lacks no more than its parts"
+    assert derive(Emotion.parse("sad"), ACTED, loudness) == Spoken(Emotion.parse("sad"))
+    surprised = derive(Emotion.parse("surprised"), ACTED, loudness)
+    assert surprised.energy == pytest.approx(2.0 + 0.45 * 4.0 + 0.35 * 2.0), "the rule's own, and its blend's"
+
+
+def test_a_calibrated_loudness_reaches_files_and_streams(tts: EmoTTS, tiny_model: Path) -> None:
+    louder = EmoTTS.from_pretrained(tiny_model, "cpu")
+    louder.model.config = louder.model.config.model_copy(update={"loudness": {"angry": -6.0}})
+    options = {"emotion": "angry:0.5", "seed": 3}
+    plain, made = tts.synthesize(TEXT, **options), louder.synthesize(TEXT, **options)
+    assert np.allclose(made.audio, plain.audio * 10 ** (-3 / 20), atol=1e-6)
+    streamed = [np.concatenate([c.audio for c in x.stream(TEXT, **options)]) for x in (tts, louder)]
+    assert np.allclose(streamed[1], streamed[0] * 10 ** (-3 / 20), atol=1e-6)
+    neutral = [x.synthesize(TEXT, seed=3).audio for x in (tts, louder)]
+    assert np.array_equal(*neutral)

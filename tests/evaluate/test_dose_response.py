@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,17 +12,28 @@ import pytest
 import soundfile
 
 from emotts.emotion import Emotion
+from emotts.emotion.calibration import DoseTable, GuidanceConfig
+from emotts.emotion.derived import ACTED
 from emotts.errors import InputError, ModelError
+from emotts.evaluate import dose_response as dose_module
 from emotts.evaluate import emotion_measures
 from emotts.evaluate.dnsmos import Quality
+from emotts.evaluate.dose_report import render_doses
 from emotts.evaluate.dose_response import (
     dose_sentences,
+    estimate_minutes,
     rank_correlation,
-    render_doses,
     run_dose_response,
     summarize_doses,
 )
-from emotts.evaluate.emotion_measures import Measured, check_judge, choose_sentences
+from emotts.evaluate.emotion_measures import (
+    Baseline,
+    Measured,
+    check_judge,
+    choose_sentences,
+    measure_natural,
+    texts_of_every,
+)
 from emotts.evaluate.guidance_comparison import compare_guidance, conditions
 from emotts.evaluate.judge import FEATURES, EmotionJudge
 from emotts.evaluate.lists import Sentence
@@ -30,6 +42,8 @@ from emotts.evaluate.wer import WordErrors
 ROOT = Path(__file__).parents[2]
 JUDGED = ("neutral", "angry", "happy", "sad", "afraid")
 DOSES = (0.0, 0.5, 1.0)
+ALPHAS = (0.0, 1.0, 2.0, 3.0, 4.0)
+NATURAL = {"neutral": 0.6, "angry": 0.5, "happy": 0.4, "sad": 0.3, "afraid": 0.2}
 
 
 class FakeSpeech:
@@ -48,8 +62,9 @@ class FakeSpeech:
 class FakeEngine:
     """Speaks in tones; guidance makes emotions stronger."""
 
-    def __init__(self, expert: bool = True) -> None:
-        config = SimpleNamespace(name="fake", files={})
+    def __init__(self, expert: bool = True, calibrated: bool = False) -> None:
+        guidance = GuidanceConfig(table=DoseTable(alpha={"angry": ALPHAS})) if calibrated else None
+        config = SimpleNamespace(name="fake", files={}, guidance=guidance, emotions=ACTED)
         components = {"emotion_expert": None} if expert else {}
         self.model = SimpleNamespace(config=config, components=components)
         self.calls: list[tuple[int, dict]] = []
@@ -67,7 +82,7 @@ def judge() -> EmotionJudge:
     weights[FEATURES.index("level_mean"), 1:3] = 0.5
     weights[FEATURES.index("pitch_mean"), 1] = 0.5
     scale = np.ones(len(FEATURES))
-    return EmotionJudge(JUDGED, scale, weights, np.array([1.0, 0, 0, 0, 0]), {"neutral": 0.6, "angry": 0.5})
+    return EmotionJudge(JUDGED, scale, weights, np.array([1.0, 0, 0, 0, 0]), (NATURAL,))
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +101,7 @@ def quick_scores(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         "score_files",
         lambda files, metrics, jobs=1: score_files(files, metrics, jobs),
     )
+    monkeypatch.setattr(dose_module, "score_files", lambda files, metrics: score_files(files, metrics))
     monkeypatch.setattr(emotion_measures, "independent_encoder", lambda: encoder)
     return scored
 
@@ -123,18 +139,43 @@ def test_curves_and_tables_of_known_measurements() -> None:
     measured = []
     for s in dose_sentences(sentences(2), ("angry",), DOSES):
         dose = Emotion.parse(s.emotion).intensity
-        shares = {"neutral": 0.6 - 0.5 * dose, "angry": 0.2 + 0.5 * dose, "sad": 0.2}
+        shares = {"neutral": 0.6 - 0.5 * dose, "angry": 0.2 + 0.5 * dose, "sad": 0.1, "happy": 0.05}
+        shares["afraid"] = 0.05
         words = WordErrors(substitutions=int(2 * dose), words=4)
-        measured.append(Measured(s.id, "anna", shares, words, 3.0 - dose, 0.8))
-    result = summarize_doses(measured, ("angry",), DOSES, {"angry": 0.5, "neutral": 0.7})
+        quality = 3.0 - dose if s.id.startswith("anna-000") else float("nan")
+        measured.append(Measured(s.id, "anna", shares, words, quality, 0.8))
+    result = summarize_doses(measured, ("angry",), DOSES, judge(), Baseline(0.125, 0.91, 3.2, 2))
     assert [round(p.probability, 3) for p in result.points] == [0.2, 0.45, 0.7]
     assert [p.recall for p in result.points] == [0.0, 1.0, 1.0]
     assert [p.wer for p in result.points] == [0.0, 0.25, 0.5]
     assert result.correlations == {"angry": pytest.approx(1.0)} and result.each["angry"] == pytest.approx(1)
-    assert result.recalls == {"neutral": 1.0, "angry": 1.0}
+    assert [p.quality for p in result.points] == [3.0, 2.5, 2.0], "of the rated text alone"
+    assert result.recalls == ({"neutral": 1.0, "angry": 1.0},) and result.natural == (NATURAL,)
+    assert result.heard["angry"]["angry"] == 1.0 == result.heard["neutral"]["neutral"]
     page = render_doses(result)
-    assert "| angry   |       0.5 |               0.450 |    100.0 |  25.0 |" in page
-    assert "natural CREMA-D" in page and "60.0" in page, "mean of 50 and 70"
+    assert "| angry            |       0.5 |               0.450 |    100.0 |  25.0 |" in page
+    assert "| natural, neutral |         – |                   – |        – |  12.5 |        0.910 |" in page
+    assert "natural CREMA-D |   55.0" in page, "mean of 60 and 50, the classes that were spoken"
+
+
+def test_the_figure_of_five_classes_is_there_beside_a_wider_choice() -> None:
+    emotions = ("angry", "happy", "sad", "afraid", "disgusted")
+    measured = []
+    for s in dose_sentences(sentences(2), emotions, (0.0, 1.0)):
+        asked = Emotion.parse(s.emotion).name
+        shares = dict.fromkeys((*JUDGED, "disgusted"), 0.1)
+        # Sad speech sounds disgusted, and next to that sad.
+        shares |= {"disgusted": 0.6, "sad": 0.3} if asked == "sad" else {asked: 0.6}
+        measured.append(Measured(s.id, "anna", shares, WordErrors(words=4), 3.0, 0.8))
+    five, six = summarize_doses(measured, emotions, (0.0, 1.0), judge()).recalls
+    assert tuple(five) == JUDGED and five["sad"] == 1.0
+    assert tuple(six) == (*JUDGED, "disgusted") and six["sad"] == 0.0
+
+
+def test_quality_is_rated_on_every_nth_text_of_all_doses() -> None:
+    doses = dose_sentences(sentences(4), ("angry",), DOSES)
+    assert texts_of_every(doses, 2) == {"Sentence number 0.", "Sentence number 2."}
+    assert len(texts_of_every(doses, 1)) == 4
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, quick_scores: list[int]) -> None:
@@ -155,7 +196,10 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path, quick_scores: list[i
 
 
 def test_a_judge_must_know_the_emotions() -> None:
-    for emotions, message in ((("surprised",), "knows no surprised.*all-judge"), ((), "without neutral")):
+    for emotions, message in (
+        (("surprised",), "knows no surprised; it knows: neutral.*egs/judge"),
+        ((), "without neutral"),
+    ):
         with pytest.raises(InputError, match=message):
             check_judge(judge(), emotions)
 
@@ -192,6 +236,31 @@ def test_guidance_is_compared_in_every_way(tmp_path: Path) -> None:
     assert (tmp_path / "guidance.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_calibrated_model_is_compared_as_users_hear_it(tmp_path: Path) -> None:
+    engine = FakeEngine(calibrated=True)
+    outcomes = compare_guidance(engine, judge(), sentences(2), tmp_path, (1.0,), ("angry",))
+    assert outcomes[-1].way == "as calibrated" and outcomes[-1].alpha is None
+    assert engine.calls[-1][1] == {} and (tmp_path / "calibrated").is_dir()
+    assert "| as calibrated     |   – |    – |" in (tmp_path / "guidance.md").read_text()
+
+
+def test_natural_recordings_stand_beside(tmp_path: Path) -> None:
+    for k in range(3):
+        FakeSpeech(Emotion.neutral(), 0.0).save(tmp_path / f"r{k}.wav")
+    listed = [replace(s, reference=str(tmp_path / f"r{k}.wav")) for k, s in enumerate(sentences())]
+    found = measure_natural(listed, tmp_path / "natural")
+    assert found is not None and (found.files, found.wer, found.quality) == (3, 0.25, 2.5)
+    assert found.similarity == pytest.approx(1.0)
+    assert measure_natural(sentences(), tmp_path / "natural") is None
+
+
+def test_the_time_is_estimated_and_nothing_is_kept(tmp_path: Path) -> None:
+    minutes = estimate_minutes(
+        FakeEngine(), judge(), sentences(), tmp_path / "out", ("angry",), DOSES, batch=2
+    )
+    assert 0 < minutes < 1 and not (tmp_path / "out").exists()
+
+
 def test_a_model_without_an_expert_cannot_be_guided(tmp_path: Path) -> None:
     engine = FakeEngine(expert=False)
     with pytest.raises(ModelError, match="fake has no emotion expert") as caught:
@@ -205,11 +274,13 @@ def test_weights_must_be_above_nothing(alphas: tuple[float, ...]) -> None:
         conditions(alphas)
 
 
-def test_both_commands_refuse_a_missing_judge_in_one_line(tmp_path: Path) -> None:
+def test_the_commands_refuse_a_missing_judge_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "list.tsv").write_text("id\ttext\na\tOne.\nb\tTwo.\n")
-    for script in ("dose_response", "guidance_comparison"):
+    for script in ("dose_response", "guidance_comparison", "derived_emotions", "emotion_transfer"):
         command = [sys.executable, ROOT / "recipes" / f"{script}.py", "--judge", tmp_path / "none.npz"]
         command += ["--sentences", tmp_path / "list.tsv", "--output", tmp_path / "out"]
+        if script == "emotion_transfer":
+            command += ["--crema-d", tmp_path]
         found = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
         assert found.returncode == 2 and found.stderr.count("\n") == 1, found.stderr
         assert "no judge at" in found.stderr

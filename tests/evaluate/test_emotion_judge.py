@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,10 @@ def test_the_judge_hears_emotions_of_speakers_it_never_heard() -> None:
     features, labels, speakers = synthetic()
     moved = against_neutral(features, np.array(labels) == "neutral", speakers)
     data = Recordings(moved, np.array(labels), np.array(speakers))
-    assert mean_recall(recalls(labels, cross_validate(data, NAMES, 3), NAMES)) > 0.85
+    assert mean_recall(recalls(labels, cross_validate(data, NAMES, folds=3), NAMES)) > 0.85
+    kept = data.of(("angry",))
+    said = cross_validate(data, ("angry", "sad"), kept, 3)
+    assert len(said) == len(kept) and set(said) <= {"angry", "sad"}
     with pytest.raises(InputError, match="two or more"):
         cross_validate(Recordings(moved[:12], data.labels[:12], data.speakers[:12]), NAMES)
 
@@ -95,7 +99,7 @@ def test_probabilities_rise_with_the_dose_and_restrict_to_classes() -> None:
     angry = judge.probabilities(doses)[:, 1]
     assert (np.diff(angry) > 0).all() and judge.decide(doses)[::4] == ["neutral", "angry"]
     two = judge.probabilities(doses, ("neutral", "angry"))
-    assert np.allclose(two.sum(1), 1) and (two[:, 1] > angry).all()
+    assert np.allclose(two.sum(1), 1) and (two[:, 1] >= angry).all() and two[2, 1] > angry[2]
     with pytest.raises(InputError, match="no class 'calm'; its classes: neutral, angry, sad"):
         judge.probabilities(doses, ("calm",))
     with pytest.raises(InputError, match="reads 73 features, not 2"):
@@ -116,8 +120,12 @@ def test_a_judge_is_saved_and_read(tmp_path: Path) -> None:
     judge = train_judge(features - features.mean(0), labels)
     path = judge.save(tmp_path / "judge.npz")
     read = EmotionJudge.load(path)
-    assert read.classes == judge.classes and read.natural == {}
+    assert read.classes == judge.classes and read.natural == () and read.natural_recall(NAMES) == {}
     assert np.array_equal(read.probabilities(features), judge.probabilities(features))
+    tables = ({"neutral": 0.5, "angry": 0.75}, dict.fromkeys(NAMES, 0.25))
+    replace(judge, natural=tables).save(path)
+    assert EmotionJudge.load(path).natural_recall(("angry", "neutral")) == tables[0]
+    assert EmotionJudge.load(path).natural_recall(NAMES) == tables[1]
     with pytest.raises(ModelError, match=r"egs/judge/run\.sh"):
         EmotionJudge.load(tmp_path / "none.npz")
     (tmp_path / "broken.npz").write_bytes(b"nothing")

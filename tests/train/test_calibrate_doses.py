@@ -10,7 +10,8 @@ import torch
 from emotts.emotion import Emotion
 from emotts.errors import DataError, InputError
 from emotts.evaluate.prosody_response import FEATURES, fit_prosody_response, prosody_features
-from emotts.train.calibrate import Point, choose_table, measure_doses
+from emotts.train import calibrate as calibrate_module
+from emotts.train.calibrate import Point, choose_table, measure_doses, measure_loudness
 from emotts.train.expert_stages import calibration_texts, load_response
 from emotts.train.recipe import CalibrateConfig
 
@@ -92,6 +93,18 @@ def test_every_point_is_compared_with_its_neutral_twin() -> None:
     assert engine.asked[1][2] == {"guidance_schedule": "none"}, "weight 0 is no guidance"
 
 
+def test_the_loudness_is_measured_against_natural_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    def level(speech) -> float:
+        return -30 + {"angry": 4.0, "sad": -1.0}.get(speech.emotion.name, 0.0) + len(speech.text)
+
+    monkeypatch.setattr(calibrate_module, "loudness_of_speech", level)
+    engine = FakeEngine()
+    natural = {"angry": 11.52, "sad": -1.0, "happy": 40.0}
+    found = measure_loudness(engine, ["x", "yy"], ["anna"], natural)
+    assert found == {"angry": 7.5, "sad": 0.0, "happy": 15.0}, "what is missing, no more than 15 dB"
+    assert [options for _, _, options in engine.asked] == [{}] * 4, "guided as users hear it"
+
+
 class FakeCorpus:
     """Angry speech is louder and higher; everything else is chance."""
 
@@ -125,6 +138,8 @@ def test_the_natural_movement_has_the_response_one() -> None:
     features = [prosody_features(corpus.mel(i), corpus.f0(i)) for i in range(len(corpus.utterances))]
     moved = [response.of_features("angry", features[i + 1] - features[i]) for i in range(0, 48, 2)]
     assert sum(moved) / len(moved) == pytest.approx(1.0, abs=0.05)
+    # The level is a logarithm of amplitude, and angry speech is one neper up.
+    assert response.loudness == {"angry": pytest.approx(20 / math.log(10), abs=1.0)}
     assert min(moved) > 0.5 and response.of_features("angry", torch.zeros(len(FEATURES))) == 0
     with pytest.raises(DataError, match="no sad speech"):
         response("sad", None, None)

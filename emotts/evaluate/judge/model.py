@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,9 @@ from emotts.files import write_atomically
 FIVE = ("neutral", "angry", "happy", "sad", "afraid")
 """Classes of the figure that every system reports."""
 
+SIX = (*FIVE, "disgusted")
+"""Classes of CREMA-D, whose natural recordings synthesis is held against."""
+
 CLASSES = (*FIVE, "disgusted", "surprised", "calm")
 """All that RAVDESS has."""
 
@@ -31,7 +34,7 @@ _LIMIT = 4.0
 
 @dataclass(frozen=True)
 class EmotionJudge:
-    """Multinomial logistic regression on scaled feature differences.
+    """Linear discriminants of scaled feature differences.
 
     Probabilities over a part of the classes are those of all, renormalised.
 
@@ -40,15 +43,16 @@ class EmotionJudge:
         scale: shape (features,), what differences are divided by.
         weights: shape (features, classes).
         bias: shape (classes,).
-        natural: class -> its recall on natural recordings of CREMA-D whose listeners agreed with the actor,
-            what synthesis is held against; empty where it was not measured.
+        natural: class -> its recall on natural recordings, what synthesis is held against: a table for each
+            choice of classes. `CLASSES` on RAVDESS, actors that it never heard; `FIVE` and `SIX` on CREMA-D,
+            recordings whose listeners agreed with the actor. None where it was not measured.
     """
 
     classes: tuple[str, ...]
     scale: np.ndarray
     weights: np.ndarray
     bias: np.ndarray
-    natural: Mapping[str, float] = field(default_factory=dict)
+    natural: tuple[Mapping[str, float], ...] = ()
 
     def probabilities(self, moved: np.ndarray, classes: Sequence[str] | None = None) -> np.ndarray:
         """Probability of each class.
@@ -76,6 +80,10 @@ class EmotionJudge:
         names = tuple(classes or self.classes)
         return [names[k] for k in self.probabilities(moved, names).argmax(axis=1)]
 
+    def natural_recall(self, classes: Sequence[str]) -> dict[str, float]:
+        """Recall of natural recordings where the judge chooses from these classes; empty if unmeasured."""
+        return next((dict(table) for table in self.natural if set(table) == set(classes)), {})
+
     def _column(self, name: str) -> int:
         if name not in self.classes:
             raise InputError(f"the judge knows no class {name!r}; its classes: {', '.join(self.classes)}")
@@ -88,7 +96,7 @@ class EmotionJudge:
             OutputError: it cannot be written.
         """
         about = {"version": FEATURES_VERSION, "classes": self.classes, "features": FEATURES}
-        about["natural"] = dict(self.natural)
+        about["natural"] = [dict(table) for table in self.natural]
         buffer = io.BytesIO()
         np.savez(
             buffer, about=np.array(json.dumps(about)), scale=self.scale, weights=self.weights, bias=self.bias
@@ -110,7 +118,7 @@ class EmotionJudge:
                 about = json.loads(str(content["about"]))
                 arrays = [content[name].astype(np.float64) for name in ("scale", "weights", "bias")]
             current = (about["version"], tuple(about["features"])) == (FEATURES_VERSION, FEATURES)
-            judge = cls(tuple(about["classes"]), *arrays, dict(about["natural"]))
+            judge = cls(tuple(about["classes"]), *arrays, tuple(dict(t) for t in about["natural"]))
         except (OSError, ValueError, KeyError, EOFError, TypeError):
             raise ModelError(f"{path} is not a judge; egs/judge/run.sh makes one") from None
         if not current or judge.weights.shape != (len(FEATURES), len(judge.classes)):
@@ -124,9 +132,12 @@ def squash(scaled: np.ndarray) -> np.ndarray:
 
 
 def train_judge(
-    moved: np.ndarray, labels: Sequence[str], strength: float = 0.01, seed: int = 0
+    moved: np.ndarray, labels: Sequence[str], shrinkage: float = 0.8, seed: int = 0
 ) -> EmotionJudge:
-    """Fits a judge.
+    """Fits a judge: linear discriminants, all classes held to be equally frequent.
+
+    The covariance within the classes is shrunk towards a multiple of the identity: what a corpus says of how
+    measurements go together is the part that another corpus does not share.
 
     Emotions are seen a second time, each faded towards neutral by a random factor: acted corpora are
     stronger than what is to be judged.
@@ -134,14 +145,15 @@ def train_judge(
     Args:
         moved: shape (recordings, features), differences from neutral.
         labels: class of each recording.
-        strength: inverse of the L2 penalty.
+        shrinkage: 0 is the measured covariance, 1 none of it (Friedman, "Regularized discriminant analysis",
+            JASA 84, 1989).
         seed: of the fading.
 
     Raises:
         InputError: "neutral" or any second class is missing.
         MissingDependencyError: scikit-learn is not installed.
     """
-    linear = optional_import("sklearn.linear_model")
+    linear = optional_import("sklearn.discriminant_analysis")
     names = np.array(labels)
     present = set(names.tolist())
     classes = tuple(n for n in CLASSES if n in present) + tuple(sorted(present.difference(CLASSES)))
@@ -152,7 +164,8 @@ def train_judge(
     emotional = names != "neutral"
     inputs = squash(np.concatenate([moved, (moved * factors)[emotional]]) / scale)
     targets = np.array([classes.index(name) for name in np.concatenate([names, names[emotional]])])
-    model = linear.LogisticRegression(C=strength, class_weight="balanced", max_iter=3000)
+    even = np.full(len(classes), 1.0 / len(classes))
+    model = linear.LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage, priors=even)
     model.fit(inputs, targets)
     weights, bias = model.coef_.T, model.intercept_
     if len(classes) == 2:  # scikit-learn keeps one row for two classes

@@ -17,7 +17,7 @@ from emotts.emotion.corpora import CREMA_D_ACTED
 from emotts.emotion.emotion import NEUTRAL
 from emotts.errors import EmottsError, InputError
 from emotts.evaluate.judge.cache import Clip, Progress, measure_clips
-from emotts.evaluate.judge.model import FIVE, EmotionJudge, against_neutral, train_judge
+from emotts.evaluate.judge.model import FIVE, SIX, against_neutral, train_judge
 from emotts.evaluate.report import markdown_table, percent
 from emotts.files import write_atomically
 
@@ -25,6 +25,11 @@ JUDGE_FILE = "judge.npz"
 RESULTS_FILE = "RESULTS.md"
 _CACHE = "features.npz"
 _FOLDS = 8
+_ACTORS, _NATURAL = "RAVDESS, unseen actors", "CREMA-D, listeners agreed"
+_REPORTED = "the actors left aside"
+
+_SETTLED = tuple(f"crema{number}" for number in range(1001, 1092, 2))
+"""Actors of CREMA-D on whom the kind of classifier and its shrinkage were chosen; the others not."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +100,15 @@ def agreed(records: Sequence[Record]) -> tuple[list[Record], list[str]]:
     return kept, labels
 
 
-def cross_validate(data: Recordings, classes: Sequence[str], folds: int = _FOLDS) -> list[str]:
+def cross_validate(
+    data: Recordings, classes: Sequence[str], judged: Recordings | None = None, folds: int = _FOLDS
+) -> list[str]:
     """Decision on each recording by a judge that never heard its speaker.
 
     Args:
         data: recordings, of `classes` and perhaps more: the judge is trained on all.
         classes: that it may choose from.
+        judged: what it decides on, of the same speakers; all when left out.
         folds: at most; no more than speakers.
 
     Raises:
@@ -110,11 +118,12 @@ def cross_validate(data: Recordings, classes: Sequence[str], folds: int = _FOLDS
     if len(people) < 2:
         raise InputError("cross-validation over speakers needs recordings of two or more")
     fold_of = {name: k % min(folds, len(people)) for k, name in enumerate(people)}
-    fold = np.array([fold_of[name] for name in data.speakers])
-    decisions = np.empty(len(data), dtype=object)
-    for k in np.unique(fold):
+    judged = data if judged is None else judged
+    fold, theirs = (np.array([fold_of[name] for name in part.speakers]) for part in (data, judged))
+    decisions = np.empty(len(judged), dtype=object)
+    for k in np.unique(theirs):
         judge = train_judge(data.moved[fold != k], data.labels[fold != k].tolist())
-        decisions[fold == k] = judge.decide(data.moved[fold == k], classes)
+        decisions[theirs == k] = judge.decide(judged.moved[theirs == k], classes)
     return decisions.tolist()
 
 
@@ -171,39 +180,35 @@ def make_judge(
     records = read_ravdess(Path(ravdess))
     acted = measure_records(records, ravdess_labels(records), output / f"ravdess-{_CACHE}", jobs, progress)
     judge = train_judge(acted.moved, acted.labels.tolist())
-    five = acted.of(FIVE)
-    alone = train_judge(five.moved, five.labels.tolist())
-    rows = {"RAVDESS, unseen actors": (five.labels.tolist(), cross_validate(five, FIVE))}
-    eight = {"RAVDESS, unseen actors": (acted.labels.tolist(), cross_validate(acted, judge.classes))}
-    six = (*FIVE, "disgusted")
-    more: dict[str, tuple[Sequence[str], Sequence[str]]] = {}
+    unseen = np.array(cross_validate(acted, judge.classes), dtype=object)
+    tables = [recall_table({_ACTORS: (acted.labels, unseen)}, judge.classes)]
+    natural = None
     if crema_d is not None:
         chosen, labels = agreed(read_crema_d(Path(crema_d)))
         natural = measure_records(chosen, labels, output / f"crema_d-{_CACHE}", jobs, progress)
-        heard = natural.of(FIVE)
-        rows["CREMA-D, listeners agreed"] = heard.labels.tolist(), alone.decide(heard.moved)
-        heard = natural.of(six)
-        more["CREMA-D, listeners agreed"] = heard.labels.tolist(), judge.decide(heard.moved, six)
-        alone = replace(alone, natural=recalls(*rows["CREMA-D, listeners agreed"]))
-        judge = replace(judge, natural=recalls(*more["CREMA-D, listeners agreed"], six))
-    alone.save(output / JUDGE_FILE)
-    judge.save(output / f"all-{JUDGE_FILE}")
-    report = _report(rows, eight, more, judge, six)
+    found = [recalls(acted.labels, unseen, judge.classes)]
+    for classes in (FIVE, SIX):
+        part = acted.of(classes)
+        rows = {_ACTORS: (part.labels, cross_validate(acted, classes, part))}
+        if natural is not None:
+            heard = natural.of(classes)
+            rows[_NATURAL] = heard.labels, judge.decide(heard.moved, classes)
+            kept = ~np.isin(heard.speakers, _SETTLED)
+            rows[_REPORTED] = tuple(np.array(row, dtype=object)[kept] for row in rows[_NATURAL])
+            found.append(recalls(*rows[_NATURAL], classes))
+        tables.append(recall_table(rows, classes))
+    replace(judge, natural=tuple(found)).save(output / JUDGE_FILE)
+    report = _report(tables, len(judge.classes))
     write_atomically(output / RESULTS_FILE, report.encode(), force=True)
     return report
 
 
-def _report(rows: dict, eight: dict, more: dict, judge: EmotionJudge, six: Sequence[str]) -> str:
-    parts = [
-        "# Independent judge of emotion",
-        f"Five classes (`{JUDGE_FILE}`), chance 20 %:",
-        recall_table(rows, FIVE),
-        f"All classes of RAVDESS (`all-{JUDGE_FILE}`), chance {100 / len(judge.classes):.1f} %:",
-        recall_table(eight, judge.classes),
-    ]
-    if more:
-        parts += [f"The same, choosing from the classes of CREMA-D, chance {100 / len(six):.1f} %:"]
-        parts += [recall_table(more, six)]
+def _report(tables: Sequence[str], classes: int) -> str:
+    titles = (f"All {classes} classes of RAVDESS", "Choosing from five", "Choosing from the six of CREMA-D")
+    sizes = (classes, len(FIVE), len(SIX))
+    parts = ["# Independent judge of emotion"]
+    for title, size, table in zip(titles, sizes, tables, strict=True):
+        parts += [f"{title}; chance {100 / size:.1f} %:", table]
     return "\n\n".join(parts) + "\n"
 
 
