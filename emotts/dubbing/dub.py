@@ -11,7 +11,7 @@ from typing import Any
 from emotts.dubbing import report as reports
 from emotts.dubbing.cache import LineCache
 from emotts.dubbing.engine import Engine, as_engine
-from emotts.dubbing.job import Clock, Inputs, PlanHook, choose, gather, make_plan
+from emotts.dubbing.job import Inputs, PlanHook, choose, gather, make_plan
 from emotts.dubbing.lines import DubbedLine, LineMaker, PlannedLine
 from emotts.dubbing.loudness import LoudnessMatcher, fade
 from emotts.dubbing.mouth import MouthSource, Sync, compare, envelope
@@ -20,6 +20,7 @@ from emotts.dubbing.optional import optional_import
 from emotts.dubbing.options import DubOptions
 from emotts.dubbing.outputs import Outputs, Resume, check_outputs, write_main, write_stems, write_tables
 from emotts.dubbing.qc import require
+from emotts.dubbing.stages import Clock
 from emotts.errors import InputError
 from emotts.files import write_atomically
 from emotts.lips.box import Box
@@ -177,9 +178,11 @@ class Dub(Iterator[DubbedLine]):
         outputs, material = self._outputs, self._material
         if outputs.stems is not None:
             write_stems(outputs.stems, self.lines)
-        with self._watch.stage("mix and mux"):
-            write_main(outputs, self.lines, material.media, material.inputs.bed, self.options)
-        write_tables(outputs, self.lines, material.media)
+        with self._watch.stage("mux"):
+            write_main(
+                outputs, self.lines, material.media, material.inputs.bed, self.options, self._watch
+            )
+            write_tables(outputs, self.lines, material.media)
         self.record = self._record(started)
         self._write_report()
 

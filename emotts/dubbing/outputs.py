@@ -20,6 +20,7 @@ from emotts.dubbing.mix import CHANNELS, MIX_RATE, mix
 from emotts.dubbing.mux import AUDIO_CODECS, Subtitle, Track, container_of, write_video
 from emotts.dubbing.optional import optional_import
 from emotts.dubbing.options import DubOptions
+from emotts.dubbing.stages import Clock
 from emotts.dubbing.video import Media, SoundReader
 from emotts.errors import InputError, OutputError
 from emotts.files import check_writable, temporary_sibling, write_atomically
@@ -160,13 +161,15 @@ def write_main(
     media: Media | None,
     bed: Path | None,
     options: DubOptions,
+    watch: Clock,
 ) -> None:
-    """Mixes, and writes the video or the sound."""
+    """Mixes, and writes the video or the sound; the mixing is timed as the stage "mix"."""
     if outputs.output is None:
         return
     with _Sounds(media, bed, options) as (under, original):
         placed = [(line.start, line.audio) for line in lines]
-        blocks = mix(placed, mix_samples(lines, media.duration if media else None), options, under, original)
+        size = mix_samples(lines, media.duration if media else None)
+        blocks = watch.each("mix", mix(placed, size, options, under, original))
         if outputs.audio_only or media is None:
             _write_sound(outputs.output, blocks, outputs.force)
         else:
