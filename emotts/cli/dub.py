@@ -163,7 +163,8 @@ def _print_plan(job: Dub, as_json: bool) -> int:
             window = f"{low:.2f}-{high:.2f}"
             steps = "+".join(one["steps"]) or "window"
             said = " ".join(filter(None, (one["speaker"] and f"{one['speaker']}:", one["text"])))
-            over = f" OVERFLOW {one['overflow']:.2f} s" if one["overflow"] else ""
+            wanted = high - low + one["overflow"]
+            over = f" OVERFLOW {one['overflow']:.2f} s: {wanted:.2f} s would do;" if one["overflow"] else ""
             typer.echo(
                 f"{one['number']:>4}  {window:<19} {one['start']:>8.2f} {one['end']:>8.2f} "
                 f"{one['rate'] * 1.0:>5.2f}  [{steps}]{over} {said[:60]}"

@@ -112,7 +112,7 @@ class LandmarkerFinder:
     def __init__(self, mediapipe: ModuleType, model: Path) -> None:
         if not model.is_file():
             raise InputError(f"FaceLandmarker file {model} does not exist")
-        self._mediapipe = mediapipe
+        self._mediapipe, self._model = mediapipe, model
         tasks = mediapipe.tasks
         options = tasks.vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=str(model)),
@@ -130,7 +130,11 @@ class LandmarkerFinder:
         image = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
         )
-        found = self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
+        try:
+            found = self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"mediapipe cannot look for faces with {self._model}: {reason}") from None
         return _points(found, picture.shape)
 
     def close(self) -> None:

@@ -104,6 +104,14 @@ class Material:
         """Of the video in seconds."""
         return self.media.duration if self.media else None
 
+    def files(self) -> list[Path]:
+        """All files that the dub reads."""
+        inputs = self.inputs
+        named = [inputs.video, inputs.script, inputs.cast, inputs.bed, inputs.aperture, inputs.landmarks]
+        paths = [Path(name) for name in named if isinstance(name, str | Path)]
+        voices = {Path(role.voice) for role in self.roles if role.voice}
+        return [*paths, *(path for path in voices if path.is_file())]
+
 
 def gather(inputs: Inputs, options: DubOptions, watch: Clock) -> Material:
     """Reads and checks all inputs.

@@ -33,7 +33,7 @@ _JUMP = 0.5
 _SMOOTHED = 5
 
 _AROUND = 8
-"""Frames before and after a line in which its speaker is looked for too: who is still there, and who is not."""
+"""Frames before and after a line in which its speaker is looked for too: who is still there?"""
 
 _TREMOR = 0.005
 """Movement of lips, over the height of the face, that a still face shows too."""
@@ -70,7 +70,7 @@ class FaceTrack:
         middle = self.points[:, :4].mean(axis=1)
         filled = [np.interp(np.arange(len(middle)), good, middle[good, axis]) for axis in (0, 1)]
         lips = float(np.median(_distance(self.points[good], 2, 3)))
-        width, down = max(8.0, BOX_WIDTH * lips), BOX_DOWN * lips
+        width, down = float(np.clip(BOX_WIDTH * lips, 8.0, LONGEST_SIDE)), BOX_DOWN * lips
         smooth = [_smoothed(axis) for axis in filled]
         return [Box.around(x, y + down, width) for x, y in zip(*smooth, strict=True)]
 
