@@ -123,7 +123,7 @@ def _rows(result: dict) -> list[tuple[str, str, str, bool]]:
         ("mix less the picture", "0 samples", f"{drift} samples", drift == 0),
         ("offset of the first, last and worst line in the dub's sound, by correlation", "0 samples at 48 kHz",
          f"{offset['first']}, {offset['last']}, {offset['worst']}", offset["worst"] <= 1),
-        (f"killed {len(kills)} times, {sum(kill['writing'] for kill in kills)} of them while writing; resumed",
+        (f"killed {len(kills)} times, {sum(one['writing'] for one in kills)} of them while writing; resumed",
          "the same file", "the same" if result["resumed_file_identical"] else "another",
          result["resumed_file_identical"]),
         ("processor time of a dub whose lines are spoken already, over the scene", "",
@@ -208,7 +208,7 @@ def _beyond_synthesis(folder: Path, duration: float, more: tuple[str, ...]) -> d
 
 
 def _kill_and_resume(folder: Path, kills: int, seed: int, elapsed: float, more: tuple[str, ...]) -> dict:
-    """Kills a dub at random points, every third time while it writes; compares what the resumed one writes."""
+    """Kills a dub at random points, every third time while it writes; compares what resumed ones write."""
     source, killed, same = random.Random(seed), [], True
     tables = ("--csv", str(folder / "resumed.csv"), "--stems", str(folder / "resumed-stems"))
     command = dub_command(folder, "resumed.mp4", *tables, *more)
