@@ -288,47 +288,6 @@ def test_bad_inputs_are_refused_before_anything_is_written(video: Path, script: 
     assert set(tmp_path.iterdir()) == before
 
 
-def test_no_output_takes_the_place_of_an_input(video: Path, script: Path, tmp_path: Path) -> None:
-    recording = tmp_path / "anna.wav"
-    soundfile.write(recording, np.zeros(100), 24_000)
-    cast = {"Anna": str(recording), "Bob": "high"}
-    (tmp_path / "bed.wav").write_bytes(recording.read_bytes())
-    (tmp_path / "link.mp4").symlink_to(video)
-    kept = {path: path.read_bytes() for path in (video, script, recording, tmp_path / "bed.wav")}
-    for change in (
-        {"output": video}, {"output": tmp_path / "link.mp4"}, {"subtitles": script}, {"csv": recording},
-        {"edl": tmp_path / "bed.wav", "bed": tmp_path / "bed.wav"},
-    ):  # fmt: skip
-        arguments = {"output": tmp_path / "out.mp4", "force": True, "engine": SineEngine(), **change}
-        with pytest.raises(InputError, match="is an input of this dub"):
-            emotts.dub(video, script, cast, **arguments)
-    assert all(path.read_bytes() == content for path, content in kept.items())
-
-
-def test_stems_replace_nothing_but_stems(run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "stems"
-    run(stems=folder, only=[1, 2]).finish()
-    run(stems=folder, force=True).finish()
-    assert len(list(folder.iterdir())) == 4
-    (folder / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match=r"other files than stems \(notes.txt\)"):
-        run(stems=folder, force=True)
-    assert (folder / "notes.txt").read_text() == "mine"
-
-
-def test_events_of_the_edit_list_span_the_same_frames(run: Run, tmp_path: Path) -> None:
-    run(edl=tmp_path / "dub.edl").finish()
-    rows = [line.split()[-4:] for line in (tmp_path / "dub.edl").read_text().splitlines() if " AX " in line]
-    assert len(rows) == 4
-
-    def frames(code: str) -> int:
-        hours, minutes, seconds, frame = map(int, code.split(":"))
-        return ((hours * 60 + minutes) * 60 + seconds) * 25 + frame
-
-    for source_in, source_out, record_in, record_out in rows:
-        assert frames(source_out) - frames(source_in) == frames(record_out) - frames(record_in) > 0
-
-
 def test_a_silent_video_is_dubbed_when_it_is_meant_so(script: Path, tmp_path: Path) -> None:
     mute = make_video(tmp_path / "mute.mp4", 4.0, sound=False)
     job = emotts.dub(mute, script, CAST, tmp_path / "o.mkv", engine=SineEngine(), allow_silent=True)
