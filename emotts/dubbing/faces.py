@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +43,27 @@ class FaceFinder(Protocol):
     def close(self) -> None:
         """Gives back what it holds."""
         ...
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing is written to file descriptor 2 in this block.
+
+    mediapipe's threads log some lines there for every shot, which no setting of it turns off, and which would
+    drown what a dub has to say. What goes wrong comes as an exception.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def installed() -> bool:
@@ -84,13 +108,15 @@ class MeshFinder:
     """
 
     def __init__(self, mediapipe: ModuleType) -> None:
-        self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
-            static_image_mode=False, max_num_faces=MOST_FACES, refine_landmarks=False
-        )
+        with hushed():
+            self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
+                static_image_mode=False, max_num_faces=MOST_FACES, refine_landmarks=False
+            )
 
     def faces(self, picture: np.ndarray, milliseconds: int) -> np.ndarray:
         """See `FaceFinder`."""
-        found = self._mesh.process(picture).multi_face_landmarks or []
+        with hushed():
+            found = self._mesh.process(picture).multi_face_landmarks or []
         return _points([face.landmark for face in found], picture.shape)
 
     def close(self) -> None:
@@ -120,7 +146,8 @@ class LandmarkerFinder:
             num_faces=MOST_FACES,
         )
         try:
-            self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
+            with hushed():
+                self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{model} is no FaceLandmarker file of mediapipe: {reason}") from None
@@ -131,7 +158,8 @@ class LandmarkerFinder:
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
         )
         try:
-            found = self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
+            with hushed():
+                found = self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"mediapipe cannot look for faces with {self._model}: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -264,6 +265,13 @@ def test_what_is_missing_is_said_in_one_line(
         InputError, match=r"no FaceLandmarker file of mediapipe: Unable to open zip archive\.$"
     ):
         faces.open_finder(model)
+
+
+def test_notes_of_a_library_are_hushed_and_what_follows_is_not(capfd: pytest.CaptureFixture) -> None:
+    with faces.hushed():
+        os.write(2, b"W0000 a note\n")
+    os.write(2, b"a warning\n")
+    assert capfd.readouterr().err == "a warning\n"
 
 
 def _fail(*arguments: object) -> None:
