@@ -14,6 +14,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ STAGES = {
 }
 """Stages of the record, and what they are; the model is loaded before."""
 
+PROCESSOR = "processor"
+"""Seconds of all threads together: what other work on the machine does not change."""
+
 SOURCES: dict[str, dict[str, Any]] = {
     "original dialogue": {"landmarks": False},
     "mouth box, found": {"landmarks": False, "mouth_box": "auto"},
@@ -49,13 +53,15 @@ def measure(scene: Path, engine: Any, repeats: int, wishes: dict[str, Any]) -> d
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(repeats + 1):
+            started = time.process_time()
             job = emotts.dub(
                 scene / "scene.mp4", scene / "lines.srt", scene / "cast.yaml", Path(folder) / "dubbed.mp4",
                 engine=engine, seed=0, force=True, report=Path(folder) / "report.html", **wishes,
             )  # fmt: skip
             record = job.finish()
-            rows.append({**record["seconds"], "report": job.seconds.get("report", 0.0)})
-    return {name: statistics.median(row.get(name, 0.0) for row in rows[1:]) for name in STAGES}
+            spent = {PROCESSOR: time.process_time() - started}
+            rows.append(record["seconds"] | {"report": job.seconds["report"]} | spent)
+    return {name: statistics.median(row.get(name, 0.0) for row in rows[1:]) for name in (*STAGES, PROCESSOR)}
 
 
 def main() -> int:
@@ -87,9 +93,12 @@ def main() -> int:
     print(f"| stage | {' | '.join(found)} |\n|---|{'---|' * len(found)}")
     for name, meaning in STAGES.items():
         print(f"| {meaning} | {' | '.join(f'{times[name]:.2f}' for times in found.values())} |")
-    totals = [sum(times.values()) for times in found.values()]
+    totals = [sum(times[name] for name in STAGES) for times in found.values()]
+    spent = [times[PROCESSOR] for times in found.values()]
     print(f"| all | {' | '.join(f'{total:.2f}' for total in totals)} |")
     print(f"| real-time factor | {' | '.join(f'{total / media.duration:.3f}' for total in totals)} |")
+    print(f"| processor time | {' | '.join(f'{value:.2f}' for value in spent)} |")
+    print(f"| over the scene | {' | '.join(f'{value / media.duration:.3f}' for value in spent)} |")
     return 0
 
 

@@ -24,6 +24,9 @@ POINTS = (UPPER_LIP, LOWER_LIP, LEFT_CORNER, RIGHT_CORNER, FOREHEAD, CHIN)
 
 MOST_FACES = 4
 
+_NOTHING = np.zeros((240, 320, 3), dtype=np.uint8)
+"""A picture that starts mediapipe's threads, whose first notes are then told to nobody."""
+
 
 class FaceFinder(Protocol):
     """Finds faces in the frames of one shot, in order."""
@@ -112,6 +115,7 @@ class MeshFinder:
             self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
                 static_image_mode=False, max_num_faces=MOST_FACES, refine_landmarks=False
             )
+            self._mesh.process(_NOTHING)
 
     def faces(self, picture: np.ndarray, milliseconds: int) -> np.ndarray:
         """See `FaceFinder`."""
@@ -148,22 +152,26 @@ class LandmarkerFinder:
         try:
             with hushed():
                 self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
+                self._detect(_NOTHING, 0)
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{model} is no FaceLandmarker file of mediapipe: {reason}") from None
 
     def faces(self, picture: np.ndarray, milliseconds: int) -> np.ndarray:
         """See `FaceFinder`."""
-        image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
-        )
         try:
             with hushed():
-                found = self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
+                found = self._detect(picture, milliseconds + 1)
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"mediapipe cannot look for faces with {self._model}: {reason}") from None
         return _points(found, picture.shape)
+
+    def _detect(self, picture: np.ndarray, milliseconds: int) -> list[Any]:
+        image = self._mediapipe.Image(
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
+        )
+        return self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
 
     def close(self) -> None:
         """See `FaceFinder`."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from emotts.dubbing.faces import FaceFinder
 from emotts.dubbing.frames import read_frames
+from emotts.dubbing.looks import Looks
 from emotts.dubbing.mouth import MouthSource, MouthTrack
 from emotts.dubbing.video import Media
 from emotts.lips.box import Box
@@ -90,15 +90,15 @@ class Landmarks:
         self, media: Media, open_finder: Callable[[], FaceFinder], sound: MouthSource | None = None
     ) -> None:
         self._media, self._open, self._sound = media, open_finder, sound
-        self._look = lru_cache(maxsize=64)(self._look_uncached)
+        self._look = Looks(self._look_anew)
 
     def track(self, start: float, end: float) -> MouthTrack | None:
         """See `MouthSource`."""
         first, last = max(0, round(start * TOKEN_RATE)), round(end * TOKEN_RATE)
-        last = min(last, round(self._media.duration * TOKEN_RATE))
-        return self._look(first, last) if last > first else None
+        return self._look(first, min(last, round(self._media.duration * TOKEN_RATE)))
 
-    def _look_uncached(self, first: int, last: int) -> MouthTrack | None:
+    def _look_anew(self, first: int, last: int) -> MouthTrack | None:
+        last = min(last, round(self._media.duration * TOKEN_RATE))
         before = min(_AROUND, first)
         pictures, _ = read_frames(
             self._media, first - before, last + _AROUND, gray=False, longest=LONGEST_SIDE
