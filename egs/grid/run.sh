@@ -61,7 +61,9 @@ if run 5; then
   "$python" "$root/recipes/dub_scene.py" make --grid "$grid" --scene "$exp/scene"
   "$python" "$root/recipes/dub_scene.py" check --scene "$exp/scene"
   "$python" "$root/recipes/dub_benchmark.py" --scene "$exp/scene"
-  if "$python" -c "import mediapipe" 2>/dev/null; then "$python" "$root/recipes/dub_faces.py" --grid "$grid"; fi
+  if "$python" -c "import sys; from emotts.dubbing.faces import installed; sys.exit(not installed())"; then
+    "$python" "$root/recipes/dub_faces.py" --grid "$grid"
+  fi
 fi
 if [ "$install" = true ]; then
   mkdir -p "$root/emotts/models/lips"
