@@ -13,6 +13,7 @@ import pytest
 from dub_helpers import SineEngine, make_video, write_srt
 
 import emotts
+from emotts.dubbing.looks import MOST, Looks
 from emotts.dubbing.mouth import MouthTrack
 from emotts.dubbing.stages import Clock, TimedSource
 from emotts.dubbing.video import probe
@@ -107,6 +108,28 @@ def test_every_second_counts_for_the_innermost_stage() -> None:
     assert TimedSource(Source(), clock).track(0, 1) is None
     assert list(clock.each("items", iter([1, 2]))) == [1, 2]
     assert clock.seconds["mouths"] >= 0.01 and "items" in clock.seconds
+
+
+def test_a_line_is_looked_at_once() -> None:
+    asked = []
+
+    def look(first: int, last: int) -> MouthTrack | None:
+        asked.append((first, last))
+        frames = np.arange(first, min(last, 40))
+        shown = frames < 30
+        return MouthTrack(frames.astype(np.float32), shown, "test") if shown.any() else None
+
+    looks = Looks(look)
+    assert looks(10, 20).aperture.tolist() == list(range(10, 20))
+    assert looks(5, 25).aperture.tolist() == list(range(5, 25))
+    assert looks(12, 20).aperture[0] == 12 and asked == [(5, 25)]
+    assert looks(2, 6).aperture.tolist() == [2, 3, 4, 5] and asked[1] == (0, 11)
+    assert looks(28, 38).visible.sum() == 2 and looks(31, 38) is None
+    assert looks(36, 60) is None and looks(36, 60) is None and looks(7, 7) is None
+    assert asked[2:] == [(23, 43), (31, 65)]
+    for first in range(100, 2000, 20):
+        looks(first, first + 3)
+    assert len(looks._known) == MOST
 
 
 def test_a_dub_tells_where_its_time_went(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ import emotts
 from emotts.dubbing import faces, mouth_landmarks
 from emotts.dubbing.frames import read_frames
 from emotts.dubbing.lip_plan import LEAD, TAIL, bounded
-from emotts.dubbing.looks import MOST, Looks
-from emotts.dubbing.mouth import DialogueActivity, MouthTrack
+from emotts.dubbing.mouth import DialogueActivity
 from emotts.dubbing.mouth_landmarks import Landmarks
 from emotts.dubbing.mouth_video import MouthBox
 from emotts.dubbing.video import probe
@@ -118,28 +117,6 @@ def test_boxes_that_cannot_be_are_refused(talk: Path) -> None:
         MouthBox(media, Box(500, 10, 40, 20))
     with pytest.raises(InputError, match="--mouth-box x,y,w,h"):
         MouthBox(media, None)
-
-
-def test_a_line_is_looked_at_once() -> None:
-    asked = []
-
-    def look(first: int, last: int) -> MouthTrack | None:
-        asked.append((first, last))
-        frames = np.arange(first, min(last, 40))
-        shown = frames < 30
-        return MouthTrack(frames.astype(np.float32), shown, "test") if shown.any() else None
-
-    looks = Looks(look)
-    assert looks(10, 20).aperture.tolist() == list(range(10, 20))
-    assert looks(5, 25).aperture.tolist() == list(range(5, 25))
-    assert looks(12, 20).aperture[0] == 12 and asked == [(5, 25)]
-    assert looks(2, 6).aperture.tolist() == [2, 3, 4, 5] and asked[1] == (0, 11)
-    assert looks(28, 38).visible.sum() == 2 and looks(31, 38) is None
-    assert looks(36, 60) is None and looks(36, 60) is None and looks(7, 7) is None
-    assert asked[2:] == [(23, 43), (31, 65)]
-    for first in range(100, 2000, 20):
-        looks(first, first + 3)
-    assert len(looks._known) == MOST
 
 
 def points(picture: np.ndarray, x: int, y: int) -> list[SimpleNamespace]:
