@@ -101,6 +101,10 @@ def dub(
     max_overflow: Annotated[
         float | None, typer.Option(help="Seconds beyond its room at which a line fails; 0.04.")
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other limit, such as rate_jump=1.2 or max_wer=0.3; repeatable."),
+    ] = None,
     model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     force: Annotated[bool, typer.Option("--force", help="Overwrite what exists.")] = False,
@@ -123,6 +127,7 @@ def dub(
         "keep_original": keep_original, "max_onset": max_onset, "max_overflow": max_overflow,
         "checks": tuple(part.strip() for part in check.split(",")) if check else None,
     }  # fmt: skip
+    limits |= _settings(settings or [], {name for name, value in limits.items() if value is not None})
     with _progress(quiet) as told:
         job = start(
             video, script, cast, output, model=model, device=device, bed=bed, aperture=aperture, only=only,
@@ -137,6 +142,22 @@ def dub(
             raise typer.Exit(_print_plan(job, as_json))
         record = job.finish()
     raise typer.Exit(_print_result(job, record, as_json, quiet))
+
+
+def _settings(texts: list[str], given: set[str]) -> dict[str, str]:
+    """Limits of texts like "rate_jump=1.2"; unknown names and wrong values are told where they are read."""
+    from emotts.errors import InputError
+
+    found: dict[str, str] = {}
+    for text in texts:
+        name, separator, value = (part.strip() for part in text.partition("="))
+        name = name.replace("-", "_")
+        if not (name and separator and value):
+            raise InputError(f"cannot read --set {text!r}; write name=value, like rate_jump=1.2")
+        if name in found or name in given:
+            raise InputError(f"{name} is set twice")
+        found[name] = value
+    return found
 
 
 def _warn(warnings: list[str], quiet: bool) -> None:
@@ -163,7 +184,8 @@ def _print_plan(job: Dub, as_json: bool) -> int:
             window = f"{low:.2f}-{high:.2f}"
             steps = "+".join(one["steps"]) or "window"
             said = " ".join(filter(None, (one["speaker"] and f"{one['speaker']}:", one["text"])))
-            over = f" OVERFLOW {one['overflow']:.2f} s" if one["overflow"] else ""
+            wanted = high - low + one["overflow"]
+            over = f" OVERFLOW {one['overflow']:.2f} s: {wanted:.2f} s would do;" if one["overflow"] else ""
             typer.echo(
                 f"{one['number']:>4}  {window:<19} {one['start']:>8.2f} {one['end']:>8.2f} "
                 f"{one['rate'] * 1.0:>5.2f}  [{steps}]{over} {said[:60]}"

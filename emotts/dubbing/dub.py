@@ -11,15 +11,24 @@ from typing import Any
 from emotts.dubbing import report as reports
 from emotts.dubbing.cache import LineCache
 from emotts.dubbing.engine import Engine, as_engine
-from emotts.dubbing.job import Clock, Inputs, PlanHook, choose, gather, make_plan
+from emotts.dubbing.job import Inputs, PlanHook, choose, gather, make_plan
 from emotts.dubbing.lines import DubbedLine, LineMaker, PlannedLine
 from emotts.dubbing.loudness import LoudnessMatcher, fade
 from emotts.dubbing.mouth import MouthSource, Sync, compare, envelope
 from emotts.dubbing.mux import Track
 from emotts.dubbing.optional import optional_import
 from emotts.dubbing.options import DubOptions
-from emotts.dubbing.outputs import Outputs, Resume, check_outputs, write_main, write_stems, write_tables
+from emotts.dubbing.outputs import (
+    Outputs,
+    Resume,
+    check_outputs,
+    keep_inputs,
+    write_main,
+    write_stems,
+    write_tables,
+)
 from emotts.dubbing.qc import require
+from emotts.dubbing.stages import Clock
 from emotts.errors import InputError
 from emotts.files import write_atomically
 from emotts.lips.box import Box
@@ -63,6 +72,7 @@ class Dub(Iterator[DubbedLine]):
         check_outputs(outputs, inputs.video is not None)
         self.options, self._outputs, self._told = options, outputs, told
         self._material = gather(inputs, options, self._watch)
+        keep_inputs(outputs, self._material.files())
         require(options.checks)
         with self._watch.stage("model"):
             self._engine: Engine = as_engine(engine())
@@ -85,6 +95,11 @@ class Dub(Iterator[DubbedLine]):
 
     def __len__(self) -> int:
         return len(self.plan)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Of each stage so far: probe, decode, mouths, lips, model, plan, speech, fit, mix, mux, report."""
+        return dict(self._watch.seconds)
 
     @property
     def faults(self) -> dict[int, list[str]]:
@@ -177,11 +192,12 @@ class Dub(Iterator[DubbedLine]):
         outputs, material = self._outputs, self._material
         if outputs.stems is not None:
             write_stems(outputs.stems, self.lines)
-        with self._watch.stage("mix and mux"):
-            write_main(outputs, self.lines, material.media, material.inputs.bed, self.options)
-        write_tables(outputs, self.lines, material.media)
-        self.record = self._record(started)
-        self._write_report()
+        with self._watch.stage("mux"):
+            write_main(outputs, self.lines, material.media, material.inputs.bed, self.options, self._watch)
+            write_tables(outputs, self.lines, material.media)
+        with self._watch.stage("report"):
+            self.record = self._record(started)
+            self._write_report()
 
     def _record(self, started: float) -> dict[str, Any]:
         material = self._material

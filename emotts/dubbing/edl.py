@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from emotts.dubbing.lines import DubbedLine
 from emotts.timebase import SAMPLE_RATE
@@ -24,9 +25,13 @@ def stem_name(line: DubbedLine) -> str:
     return f"{line.number:04d}_{speaker}.wav" if speaker else f"{line.number:04d}.wav"
 
 
-def timecode(seconds: float, rate: int) -> str:
+def is_stem(path: Path) -> bool:
+    """Whether a file has the name of a stem."""
+    return path.is_file() and re.fullmatch(r"\d{4,}(_\w+)?\.wav", path.name) is not None
+
+
+def timecode(frames: int, rate: int) -> str:
     """Hours:minutes:seconds:frames without dropped frames."""
-    frames = round(seconds * rate)
     whole, frame = divmod(frames, rate)
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{frame:02d}"
 
@@ -39,9 +44,9 @@ def write_edl(lines: Sequence[DubbedLine], title: str, frame_rate: Fraction | No
     rate = round(frame_rate) if frame_rate else 25
     rows = [f"TITLE: {' '.join(PurePath(title).stem.split())}", "FCM: NON-DROP FRAME", ""]
     for event, line in enumerate(lines, 1):
-        length = len(line.audio) / SAMPLE_RATE
-        begin, end = line.start / SAMPLE_RATE, line.end / SAMPLE_RATE
-        times = " ".join(timecode(moment, rate) for moment in (0.0, length, begin, end))
+        # Both pairs have to span the same frames, so the end is counted from the rounded start.
+        begin, length = round(line.start * rate / SAMPLE_RATE), round(len(line.audio) * rate / SAMPLE_RATE)
+        times = " ".join(timecode(frame, rate) for frame in (0, length, begin, begin + length))
         rows += [
             f"{event:03d}  AX       A     C        {times}",
             f"* FROM CLIP NAME: {stem_name(line)}",

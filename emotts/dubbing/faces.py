@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +23,9 @@ UPPER_LIP, LOWER_LIP, LEFT_CORNER, RIGHT_CORNER, FOREHEAD, CHIN = 13, 14, 61, 29
 POINTS = (UPPER_LIP, LOWER_LIP, LEFT_CORNER, RIGHT_CORNER, FOREHEAD, CHIN)
 
 MOST_FACES = 4
+
+_NOTHING = np.zeros((240, 320, 3), dtype=np.uint8)
+"""A picture that starts mediapipe's threads, whose first notes are then told to nobody."""
 
 
 class FaceFinder(Protocol):
@@ -40,6 +46,27 @@ class FaceFinder(Protocol):
     def close(self) -> None:
         """Gives back what it holds."""
         ...
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Nothing is written to file descriptor 2 in this block.
+
+    mediapipe's threads log some lines there for every shot, which no setting of it turns off, and which would
+    drown what a dub has to say. What goes wrong comes as an exception.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def installed() -> bool:
@@ -84,13 +111,16 @@ class MeshFinder:
     """
 
     def __init__(self, mediapipe: ModuleType) -> None:
-        self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
-            static_image_mode=False, max_num_faces=MOST_FACES, refine_landmarks=False
-        )
+        with hushed():
+            self._mesh = mediapipe.solutions.face_mesh.FaceMesh(
+                static_image_mode=False, max_num_faces=MOST_FACES, refine_landmarks=False
+            )
+            self._mesh.process(_NOTHING)
 
     def faces(self, picture: np.ndarray, milliseconds: int) -> np.ndarray:
         """See `FaceFinder`."""
-        found = self._mesh.process(picture).multi_face_landmarks or []
+        with hushed():
+            found = self._mesh.process(picture).multi_face_landmarks or []
         return _points([face.landmark for face in found], picture.shape)
 
     def close(self) -> None:
@@ -112,7 +142,7 @@ class LandmarkerFinder:
     def __init__(self, mediapipe: ModuleType, model: Path) -> None:
         if not model.is_file():
             raise InputError(f"FaceLandmarker file {model} does not exist")
-        self._mediapipe = mediapipe
+        self._mediapipe, self._model = mediapipe, model
         tasks = mediapipe.tasks
         options = tasks.vision.FaceLandmarkerOptions(
             base_options=tasks.BaseOptions(model_asset_path=str(model)),
@@ -120,18 +150,28 @@ class LandmarkerFinder:
             num_faces=MOST_FACES,
         )
         try:
-            self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
+            with hushed():
+                self._landmarker = tasks.vision.FaceLandmarker.create_from_options(options)
+                self._detect(_NOTHING, 0)
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"{model} is no FaceLandmarker file of mediapipe: {reason}") from None
 
     def faces(self, picture: np.ndarray, milliseconds: int) -> np.ndarray:
         """See `FaceFinder`."""
+        try:
+            with hushed():
+                found = self._detect(picture, milliseconds + 1)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"mediapipe cannot look for faces with {self._model}: {reason}") from None
+        return _points(found, picture.shape)
+
+    def _detect(self, picture: np.ndarray, milliseconds: int) -> list[Any]:
         image = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
         )
-        found = self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
-        return _points(found, picture.shape)
+        return self._landmarker.detect_for_video(image, milliseconds).face_landmarks or []
 
     def close(self) -> None:
         """See `FaceFinder`."""

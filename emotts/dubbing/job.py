@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from emotts.dubbing.mouth_landmarks import Landmarks
 from emotts.dubbing.mouth_video import MouthBox
 from emotts.dubbing.options import CHECKS, DubOptions
 from emotts.dubbing.script import Script, clock, load_script
+from emotts.dubbing.stages import Clock, TimedSource
 from emotts.dubbing.video import Media, SoundReader, probe, read_sound
 from emotts.dubbing.voice_activity import VoiceActivity
 from emotts.errors import EmottsError, InputError
@@ -77,22 +76,6 @@ class Inputs:
 
 
 @dataclass
-class Clock:
-    """Seconds of each stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Times a block."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-
-
-@dataclass
 class Material:
     """Everything that was read, before any model is loaded.
 
@@ -104,6 +87,7 @@ class Material:
         original: the original sound, mono at 24 kHz, or None.
         mouths: sources of mouths in order of preference.
         warnings: sentences for the user.
+        watch: times the stages.
     """
 
     inputs: Inputs
@@ -111,13 +95,22 @@ class Material:
     script: Script
     roles: list[Role]
     original: np.ndarray | None
-    mouths: list[MouthSource]
+    mouths: Sequence[MouthSource]
     warnings: list[str]
+    watch: Clock
 
     @property
     def duration(self) -> float | None:
         """Of the video in seconds."""
         return self.media.duration if self.media else None
+
+    def files(self) -> list[Path]:
+        """All files that the dub reads."""
+        inputs = self.inputs
+        named = [inputs.video, inputs.script, inputs.cast, inputs.bed, inputs.aperture, inputs.landmarks]
+        paths = [Path(name) for name in named if isinstance(name, str | Path)]
+        voices = {Path(role.voice) for role in self.roles if role.voice}
+        return [*paths, *(path for path in voices if path.is_file())]
 
 
 def gather(inputs: Inputs, options: DubOptions, watch: Clock) -> Material:
@@ -145,8 +138,9 @@ def gather(inputs: Inputs, options: DubOptions, watch: Clock) -> Material:
         original = None
         if media is not None and media.has_audio:
             original = read_sound(media.path, media.duration, media.origin)
-    mouths = make_sources(inputs, media, original)
-    return Material(inputs, media, script, roles, original, mouths, warnings)
+    with watch.stage("mouths"):
+        mouths = [TimedSource(source, watch) for source in make_sources(inputs, media, original)]
+    return Material(inputs, media, script, roles, original, mouths, warnings, watch)
 
 
 def make_sources(inputs: Inputs, media: Media | None, original: np.ndarray | None) -> list[MouthSource]:
@@ -279,7 +273,8 @@ def _ask(role: Role, material: Material, engine: Engine, options: DubOptions, li
         if hook is not None:
             timed, timing = Timed(hook(role, track, tokens)), getattr(hook, "name", "timing plan")
         elif material.inputs.lips and source is not None:
-            timed = lips.plan(role, source, tokens, rate[1], _silence_before(role, material.roles))
+            with material.watch.stage("lips"):
+                timed = lips.plan(role, source, tokens, rate[1], _silence_before(role, material.roles))
     except EmottsError as error:
         raise type(error)(f"{role.line.place}: {error}") from None
     if timed.note:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from emotts.dubbing.engine import Engine
 from emotts.dubbing.fit import Placement, Request
 from emotts.dubbing.mouth import Sync
 from emotts.dubbing.options import DubOptions
-from emotts.dubbing.qc import Checks, listen, measure, trim
+from emotts.dubbing.qc import Checks, likeness, listen, measure, trim, voiceprint
 from emotts.dubbing.stretch import speed_up
 from emotts.errors import ModelError
 from emotts.speech import Speech
 from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN
 from emotts.timing import TimingPlan
+
+_FEWEST_PRINTS = 2
+"""Lines of a speaker that have to be known before the voice of another is compared with them."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class Take:
     checks: Checks
     seed: int
     cached: bool
+    voiceprint: np.ndarray | None = field(default=None, repr=False)
 
 
 class LineMaker:
@@ -144,6 +148,7 @@ class LineMaker:
 
     def __init__(self, engine: Engine, cache: LineCache, options: DubOptions) -> None:
         self._engine, self._cache, self._options = engine, cache, options
+        self._prints: dict[str, list[np.ndarray]] = {}
 
     def key(self, role: Role, tokens: int, plan: TimingPlan | None) -> str:
         """Digest of everything that a line's speech depends on but the seed."""
@@ -183,6 +188,8 @@ class LineMaker:
                 break
         best = min(takes, key=lambda take: self._rank(take, line))
         self._cache.keep_take(line.key, best.seed)
+        if best.voiceprint is not None:
+            self._prints.setdefault(line.role.line.speaker, []).append(best.voiceprint)
         return best, self._fitted(best, line), len(takes)
 
     def _take(self, line: PlannedLine, seed: int) -> Take:
@@ -195,7 +202,12 @@ class LineMaker:
         audio = speech.audio if line.plan is not None else trim(speech.audio)
         checks = measure(speech.audio, audio, line.placement.tokens * SAMPLES_PER_TOKEN)
         checks = listen(checks, audio, line.role.text, self._options.checks)
-        return Take(speech, audio, checks, seed, cached)
+        heard = None
+        if "similarity" in self._options.checks and not checks.silent:
+            heard, before = voiceprint(audio), self._prints.get(line.role.line.speaker, [])
+            if len(before) >= _FEWEST_PRINTS:
+                checks = replace(checks, similarity=likeness(heard, before))
+        return Take(speech, audio, checks, seed, cached, heard)
 
     def _speak(self, line: PlannedLine, seed: int) -> Speech:
         tokens = line.placement.tokens
@@ -218,7 +230,8 @@ class LineMaker:
     def _rank(self, take: Take, line: PlannedLine) -> tuple[int, int, float, int]:
         """Faults, samples that are too many, word errors, seed: the smallest is the best."""
         excess = max(0, len(take.audio) - line.placement.available)
-        return len(take.checks.faults(self._options.max_wer)), excess, take.checks.wer or 0.0, take.seed
+        faults = take.checks.faults(self._options.max_wer, self._options.min_similarity)
+        return len(faults), excess, take.checks.wer or 0.0, take.seed
 
     def _fitted(self, take: Take, line: PlannedLine) -> np.ndarray:
         room = line.placement.available

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from emotts.dubbing.faces import FaceFinder
 from emotts.dubbing.frames import read_frames
+from emotts.dubbing.looks import Looks
 from emotts.dubbing.mouth import MouthSource, MouthTrack
 from emotts.dubbing.video import Media
 from emotts.lips.box import Box
@@ -30,7 +30,13 @@ LEAST_SEEN = 0.3
 _JUMP = 0.5
 """A face is another one if its mouth moves by more than this part of the face's height in a frame."""
 
-_AROUND = 5
+_SMOOTHED = 5
+
+_AROUND = 8
+"""Frames before and after a line in which its speaker is looked for too: who is still there?"""
+
+_TREMOR = 0.005
+"""Movement of lips, over the height of the face, that a still face shows too."""
 
 
 class FaceTrack:
@@ -64,7 +70,7 @@ class FaceTrack:
         middle = self.points[:, :4].mean(axis=1)
         filled = [np.interp(np.arange(len(middle)), good, middle[good, axis]) for axis in (0, 1)]
         lips = float(np.median(_distance(self.points[good], 2, 3)))
-        width, down = max(8.0, BOX_WIDTH * lips), BOX_DOWN * lips
+        width, down = float(np.clip(BOX_WIDTH * lips, 8.0, LONGEST_SIDE)), BOX_DOWN * lips
         smooth = [_smoothed(axis) for axis in filled]
         return [Box.around(x, y + down, width) for x, y in zip(*smooth, strict=True)]
 
@@ -84,16 +90,19 @@ class Landmarks:
         self, media: Media, open_finder: Callable[[], FaceFinder], sound: MouthSource | None = None
     ) -> None:
         self._media, self._open, self._sound = media, open_finder, sound
-        self._look = lru_cache(maxsize=64)(self._look_uncached)
+        self._look = Looks(self._look_anew)
 
     def track(self, start: float, end: float) -> MouthTrack | None:
         """See `MouthSource`."""
         first, last = max(0, round(start * TOKEN_RATE)), round(end * TOKEN_RATE)
-        last = min(last, round(self._media.duration * TOKEN_RATE))
-        return self._look(first, last) if last > first else None
+        return self._look(first, min(last, round(self._media.duration * TOKEN_RATE)))
 
-    def _look_uncached(self, first: int, last: int) -> MouthTrack | None:
-        pictures, _ = read_frames(self._media, first, last, gray=False, longest=LONGEST_SIDE)
+    def _look_anew(self, first: int, last: int) -> MouthTrack | None:
+        last = min(last, round(self._media.duration * TOKEN_RATE))
+        before = min(_AROUND, first)
+        pictures, _ = read_frames(
+            self._media, first - before, last + _AROUND, gray=False, longest=LONGEST_SIDE
+        )
         if not len(pictures):
             return None
         finder = self._open()
@@ -103,20 +112,24 @@ class Landmarks:
             ]
         finally:
             finder.close()
-        tracks = [track for track in follow(found) if track.seen.mean() >= LEAST_SEEN]
+        inside = slice(before, before + last - first)
+        tracks = [track for track in follow(found) if track.seen[inside].mean() >= LEAST_SEEN]
         if not tracks:
             return None
-        face = speaking(tracks, self._level(first, len(pictures)))
+        face = speaking(tracks, self._level(first - before, len(pictures)))
         seen = face.seen
-        aperture = np.interp(np.arange(len(seen)), np.flatnonzero(seen), face.aperture[seen])
-        gray = np.stack([_gray(picture) for picture in pictures])
-        return MouthTrack(scaled(aperture, seen), seen, self.name, crop(gray, face.boxes()))
+        aperture = np.interp(np.arange(len(seen)), np.flatnonzero(seen), face.aperture[seen])[inside]
+        gray = np.stack([_gray(picture) for picture in pictures[inside]])
+        shown = seen[inside]
+        return MouthTrack(scaled(aperture, shown), shown, self.name, crop(gray, face.boxes()[inside]))
 
     def _level(self, first: int, count: int) -> np.ndarray | None:
         if self._sound is None:
             return None
         heard = self._sound.track(first / TOKEN_RATE, (first + count) / TOKEN_RATE)
-        return heard.aperture if heard is not None and len(heard.aperture) == count else None
+        if heard is None or not 0 <= count - len(heard.aperture) <= _AROUND:
+            return None
+        return np.pad(heard.aperture, (0, count - len(heard.aperture)))  # the video ends before the frames
 
 
 def follow(found: Sequence[np.ndarray]) -> list[FaceTrack]:
@@ -148,15 +161,22 @@ def speaking(tracks: Sequence[FaceTrack], level: np.ndarray | None) -> FaceTrack
 
 
 def _likeness(track: FaceTrack, level: np.ndarray | None) -> tuple[float, float]:
-    """Correlation of the lips' motion with the level, and how much they move."""
+    """How the opening of the lips goes with the level, and how much they move.
+
+    The opening, not its motion: of two who talk at the same time, it tells the voice that is heard apart.
+    """
     aperture = np.nan_to_num(track.aperture, nan=float(np.nanmedian(track.aperture)))
-    motion = _smoothed(np.abs(np.diff(aperture, prepend=aperture[:1])))
-    if level is None or level.std() < 1e-3 or motion.std() < 1e-9:
-        return -1.0, float(motion.mean())
-    active = _smoothed(level)
-    # Covariance, not correlation: a still face is as like the sound as its tremor is by chance.
-    likeness = ((motion - motion.mean()) * (active - active.mean())).mean() / active.std()
-    return float(likeness), float(motion.mean())
+    motion = float(np.abs(np.diff(aperture)).mean()) if len(aperture) > 1 else 0.0
+    if level is None or level.std() < 1e-3 or len(level) < 3:
+        return -1.0, motion
+    together = [_together(aperture[ahead:], level[: len(level) - ahead]) for ahead in (0, 1)]
+    return float(np.mean(together)), motion
+
+
+def _together(aperture: np.ndarray, level: np.ndarray) -> float:
+    """A correlation, in which a tremor counts for as little as it moves."""
+    covariance = ((aperture - aperture.mean()) * (level - level.mean())).mean()
+    return float(covariance / np.sqrt((aperture.var() + _TREMOR**2) * max(level.var(), 1e-9)))
 
 
 def _moved(track: FaceTrack, points: np.ndarray) -> float:
@@ -171,8 +191,8 @@ def _distance(points: np.ndarray, first: int, second: int) -> np.ndarray:
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
     """Running mean of up to five frames."""
-    padded = np.pad(values, _AROUND // 2, mode="edge")
-    return np.convolve(padded, np.full(_AROUND, 1.0 / _AROUND), mode="valid")
+    padded = np.pad(values, _SMOOTHED // 2, mode="edge")
+    return np.convolve(padded, np.full(_SMOOTHED, 1.0 / _SMOOTHED), mode="valid")
 
 
 def _gray(picture: np.ndarray) -> np.ndarray:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 
 from emotts.dubbing.frames import read_frames
+from emotts.dubbing.looks import Looks
 from emotts.dubbing.mouth import MouthSource, MouthTrack
 from emotts.dubbing.video import Media
 from emotts.errors import InputError
@@ -45,13 +44,13 @@ class MouthBox:
             )
         self.name = "mouth box" if box is not None else "mouth box (found by its motion)"
         self._media, self._box, self._sound = media, box, sound
-        self._look = lru_cache(maxsize=64)(self._look_uncached)
+        self._look = Looks(self._look_anew)
 
     def track(self, start: float, end: float) -> MouthTrack | None:
         """See `MouthSource`."""
         return self._look(max(0, round(start * TOKEN_RATE)), round(end * TOKEN_RATE))
 
-    def _look_uncached(self, first: int, last: int) -> MouthTrack | None:
+    def _look_anew(self, first: int, last: int) -> MouthTrack | None:
         last = min(last, round(self._media.duration * TOKEN_RATE))
         if last <= first:
             return None

@@ -43,6 +43,7 @@ class DubOptions(StrictModel):
         max_onset: seconds that a line may start off its time before the dub fails.
         max_overflow: seconds that a line may last beyond its room before the dub fails.
         max_wer: word error rate above which another seed is tried.
+        min_similarity: cosine of a line's voice with the speaker's other lines, below which one is tried.
         checks: some of `CHECKS`.
     """
 
@@ -69,4 +70,5 @@ class DubOptions(StrictModel):
     max_onset: Seconds = 0.04
     max_overflow: Seconds = 0.04
     max_wer: Annotated[float, Field(ge=0.0)] = 0.5
+    min_similarity: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.7
     checks: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from emotts.audio.io import encode_audio
-from emotts.dubbing.edl import stem_name, write_csv, write_edl
+from emotts.dubbing.edl import is_stem, stem_name, write_csv, write_edl
 from emotts.dubbing.lines import DubbedLine
 from emotts.dubbing.mix import CHANNELS, MIX_RATE, mix
 from emotts.dubbing.mux import AUDIO_CODECS, Subtitle, Track, container_of, write_video
 from emotts.dubbing.optional import optional_import
 from emotts.dubbing.options import DubOptions
+from emotts.dubbing.stages import Clock
 from emotts.dubbing.video import Media, SoundReader
 from emotts.errors import InputError, OutputError
 from emotts.files import check_writable, temporary_sibling, write_atomically
@@ -102,11 +103,30 @@ def check_outputs(outputs: Outputs, has_video: bool) -> None:
             check_writable(path, outputs.force)
 
 
+def keep_inputs(outputs: Outputs, inputs: Iterable[Path]) -> None:
+    """Makes sure that no output takes the place of an input, whatever `force` says.
+
+    Raises:
+        InputError: one would.
+    """
+    sources = {path.resolve(): path for path in inputs}
+    for path in outputs.files():
+        if path.resolve() in sources:
+            raise InputError(f"{path} is an input of this dub, and would be overwritten; give another path")
+
+
 def _check_folder(path: Path, force: bool) -> None:
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path} is a file; give a folder for the stems")
-    if path.exists() and any(path.iterdir()) and not force:
-        raise OutputError(f"{path} exists already; overwrite it with --force (force=True) or choose another")
+    if path.exists() and any(path.iterdir()):
+        if not force:
+            raise OutputError(
+                f"{path} exists already; overwrite it with --force (force=True) or choose another"
+            )
+        # The folder is replaced as a whole, so it must hold nothing but an earlier dub.
+        other = next((item.name for item in path.iterdir() if not is_stem(item)), None)
+        if other is not None:
+            raise OutputError(f"{path} holds other files than stems ({other}); give a folder of its own")
     if not path.absolute().parent.is_dir():
         raise OutputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
 
@@ -160,13 +180,15 @@ def write_main(
     media: Media | None,
     bed: Path | None,
     options: DubOptions,
+    watch: Clock,
 ) -> None:
-    """Mixes, and writes the video or the sound."""
+    """Mixes, and writes the video or the sound; the mixing is timed as the stage "mix"."""
     if outputs.output is None:
         return
     with _Sounds(media, bed, options) as (under, original):
         placed = [(line.start, line.audio) for line in lines]
-        blocks = mix(placed, mix_samples(lines, media.duration if media else None), options, under, original)
+        size = mix_samples(lines, media.duration if media else None)
+        blocks = watch.each("mix", mix(placed, size, options, under, original))
         if outputs.audio_only or media is None:
             _write_sound(outputs.output, blocks, outputs.force)
         else:

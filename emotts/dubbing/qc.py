@@ -39,7 +39,7 @@ class Checks:
         clipped: samples at full scale in a row of three or more.
         silent: whether there is no speech at all.
         wer: word error rate by the recogniser, or None when it was not asked for.
-        similarity: cosine of speaker embeddings with the speaker's first line, or None.
+        similarity: cosine of speaker embeddings with the speaker's other lines, or None.
     """
 
     requested: int
@@ -52,12 +52,13 @@ class Checks:
     wer: float | None = None
     similarity: float | None = None
 
-    def faults(self, max_wer: float = math.inf) -> tuple[str, ...]:
+    def faults(self, max_wer: float = math.inf, min_similarity: float = -1.0) -> tuple[str, ...]:
         """Names of the checks that failed."""
         named = {
             "silent": self.silent,
             "clipped": self.clipped > 0,
             "words": self.wer is not None and self.wer > max_wer,
+            "voice": self.similarity is not None and self.similarity < min_similarity,
         }
         return tuple(name for name, failed in named.items() if failed)
 
@@ -148,6 +149,14 @@ def listen(checks: Checks, audio: np.ndarray, text: str, wanted: Sequence[str]) 
 def voiceprint(audio: np.ndarray) -> np.ndarray:
     """Embedding of the speaker, by an encoder that the synthesis does not know."""
     return _encoder().embed(_at_16k(audio))
+
+
+def likeness(one: np.ndarray, others: Sequence[np.ndarray]) -> float | None:
+    """Cosine of a voiceprint with the mean of others; None where there are none."""
+    if not others:
+        return None
+    mean = np.mean(others, axis=0)
+    return round(float(one @ mean / (np.linalg.norm(one) * np.linalg.norm(mean) + 1e-9)), 4)
 
 
 def require(wanted: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from emotts.dubbing.lines import DubbedLine
 from emotts.dubbing.mouth import MouthSource, compare, envelope
 from emotts.dubbing.options import DubOptions
-from emotts.dubbing.qc import voiceprint
+from emotts.dubbing.qc import likeness, voiceprint
 from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN, tokens_to_seconds
 
 WAVE_POINTS = 160
@@ -36,8 +36,10 @@ def line_faults(line: DubbedLine, options: DubOptions) -> list[str]:
         "silent": "is silent",
         "clipped": f"clips ({line.checks.clipped} samples at full scale)",
         "words": f"has {line.checks.wer or 0:.0%} word errors",
+        "voice": f"sounds unlike {script.speaker or 'its speaker'}'s other lines "
+        f"(cosine {line.checks.similarity or 0:.2f})",
     }
-    return faults + [texts[name] for name in line.checks.faults(options.max_wer)]
+    return faults + [texts[name] for name in line.checks.faults(options.max_wer, options.min_similarity)]
 
 
 def _unfitting(line: DubbedLine) -> str:
@@ -124,12 +126,8 @@ def with_similarity(lines: Sequence[DubbedLine]) -> list[DubbedLine]:
     result = []
     for index, line in enumerate(lines):
         others = [p for i, p in enumerate(prints) if i != index and lines[i].speaker == line.speaker]
-        if not others:
-            result.append(line)
-            continue
-        mean = np.mean(others, axis=0)
-        cosine = float(prints[index] @ mean / (np.linalg.norm(prints[index]) * np.linalg.norm(mean) + 1e-9))
-        result.append(replace(line, checks=replace(line.checks, similarity=round(cosine, 4))))
+        cosine = likeness(prints[index], others)
+        result.append(replace(line, checks=replace(line.checks, similarity=cosine)))
     return result
 
 
@@ -155,6 +153,7 @@ def summarize(lines: Sequence[DubbedLine], options: DubOptions) -> dict[str, Any
     onsets = np.array([abs(line.onset_error) for line in lines]) if lines else np.zeros(1)
     synced = [line.sync for line in lines if line.sync is not None]
     wers = [line.checks.wer for line in lines if line.checks.wer is not None]
+    alike = [line.checks.similarity for line in lines if line.checks.similarity is not None]
     return {
         "lines": len(lines),
         "faulty": sum(bool(line_faults(line, options)) for line in lines),
@@ -169,6 +168,7 @@ def summarize(lines: Sequence[DubbedLine], options: DubOptions) -> dict[str, Any
         "rate_mean": round(float(np.mean([line.planned.placement.rate for line in lines] or [0.0])), 4),
         "rate_max": round(max((line.planned.placement.rate for line in lines), default=0.0), 4),
         "wer_mean": round(float(np.mean(wers)), 4) if wers else None,
+        "similarity_mean": round(float(np.mean(alike)), 4) if alike else None,
         "sync_correlation": round(float(np.mean([s.correlation for s in synced])), 4) if synced else None,
         "sync_lag": round(float(np.mean([s.lag for s in synced])), 4) if synced else None,
         "sync_overlap": round(float(np.mean([s.overlap for s in synced])), 4) if synced else None,

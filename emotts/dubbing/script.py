@@ -112,7 +112,7 @@ def read_text(path: Path, encoding: str | None = None) -> str:
         raise InputError(f"cannot read script {path}: {error.strerror}") from None
     chosen = encoding or _of_mark(content)
     try:
-        return codecs.decode(content, chosen)
+        text = codecs.decode(content, chosen)
     except LookupError:
         raise InputError(f"unknown encoding {chosen!r}; give e.g. utf-8, cp1252, utf-16") from None
     except UnicodeDecodeError as error:
@@ -122,6 +122,13 @@ def read_text(path: Path, encoding: str | None = None) -> str:
             f"0x{content[error.start]:02x} in row {row}); save it as UTF-8, or name "
             "its encoding with --encoding, e.g. cp1252"
         ) from None
+    if "\0" in text:
+        guess = "utf-16-be" if content.startswith(b"\0") else "utf-16-le"
+        raise InputError(
+            f"script {path} holds zero bytes, so it is not {chosen.upper().removesuffix('-SIG')}; "
+            f"if it is UTF-16 without a byte order mark, say --encoding {guess}"
+        )
+    return text
 
 
 def _of_mark(content: bytes) -> str:

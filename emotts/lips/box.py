@@ -31,6 +31,9 @@ LEAST_MOTION = 0.3
 
 FEWEST_FRAMES = 12
 
+CUT, LEAST_CUT = 6.0, 4.0
+"""A step whose mean motion is over this multiple of the median's, and over these levels of grey, is a cut."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -99,7 +102,9 @@ def find_mouth(frames: np.ndarray, level: np.ndarray) -> Box | None:
         return None
     scale = max(1, frames.shape[2] // GRID_WIDTH)
     motion = np.abs(np.diff(shrink(frames, scale), axis=0))
-    sound = level[1:] - level[1:].mean()
+    steady = _steady(motion)
+    motion, heard = motion[steady], level[1:][steady]
+    sound = heard - heard.mean()
     if sound.std() < 1e-3:
         return None
     covariance = np.tensordot(sound, motion, 1) / len(sound)
@@ -116,6 +121,19 @@ def find_mouth(frames: np.ndarray, level: np.ndarray) -> Box | None:
     row, column = np.mgrid[inside]
     middle = [(axis * weight).sum() / weight.sum() + 0.5 for axis in (column, row)]
     return Box.around(middle[0] * scale, middle[1] * scale, max(MARGIN * width * scale, 8.0))
+
+
+def _steady(motion: np.ndarray) -> np.ndarray:
+    """Steps between frames that are no cut: there the whole picture changes, and drowns the mouth.
+
+    Args:
+        motion: shape (steps, rows, columns).
+
+    Returns:
+        bool, shape (steps,).
+    """
+    whole = motion.mean(axis=(1, 2))
+    return whole <= np.maximum(CUT * np.median(whole), LEAST_CUT)
 
 
 def shrink(frames: np.ndarray, scale: int) -> np.ndarray:

@@ -82,6 +82,18 @@ def test_the_exit_status_tells_that_a_line_is_not_good_enough(emotts, tmp_path: 
     assert emotts("--dry-run", "--borrow-after", "0", "--borrow-before", "0")[0] == 1
 
 
+def test_any_limit_can_be_set(emotts) -> None:
+    code, out, _ = emotts("-o", "dubbed.mp4", "--set", "rate-jump=1.5", "--set", "max_wer = 0.2", "--json")
+    options = json.loads(out)["options"]
+    assert (code, options["rate_jump"], options["max_wer"]) == (0, 1.5, 0.2)
+    for text, said in (
+        ("rate_jump", "write name=value"), ("max_speed=2", "unknown key 'max_speed'"),
+        ("duck=loud", "duck"), ("retries=9", "retries is set twice"),
+    ):  # fmt: skip
+        code, _, err = emotts("-o", "other.mp4", "--retries", "1", "--set", text)
+        assert code == 2 and said in err and err.count("\n") == 1
+
+
 def test_some_lines_again_with_another_seed(emotts) -> None:
     emotts("-o", "dubbed.mp4")
     code, out, _ = emotts("-o", "dubbed.mp4", "--only", "2-3", "--seed", "5", "--force", "--json")

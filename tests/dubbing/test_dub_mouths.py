@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -219,6 +220,28 @@ def test_without_sound_the_face_that_moves_most_is_taken() -> None:
     assert mouth_landmarks.speaking(tracks, None).points[0, 2, 0] == 111
 
 
+def test_of_two_who_talk_the_one_that_is_heard_is_taken() -> None:
+    random = np.random.default_rng(3)
+    openings = [np.repeat(random.uniform(0, 1, 12), 4) for _ in range(2)]
+    found = []
+    for frame in range(48):
+        both = np.zeros((2, 6, 2))
+        for index, x in enumerate((50, 120)):
+            half = 1.0 + 5.0 * openings[index][frame] * (2.0 if index else 1.0)
+            both[index] = [(x, 70 - half), (x, 70 + half), (x - 9, 70), (x + 9, 70), (x, 20), (x, 95)]
+        found.append(both)
+    tracks = mouth_landmarks.follow(found)
+    for level, x in zip(openings, (59, 129), strict=True):
+        heard = np.clip(level + 0.1 * random.normal(size=48), 0, 1)
+        assert mouth_landmarks.speaking(tracks, heard).points[0, 3, 0] == x
+
+
+def test_landmarks_that_fly_about_make_no_boundless_box() -> None:
+    track = mouth_landmarks.FaceTrack(1)
+    track.add(0, np.array([(0, 0), (0, 9), (-9e5, 0), (9e5, 0), (0, -50), (0, 50)], dtype=float))
+    assert track.boxes()[0].width == mouth_landmarks.LONGEST_SIDE
+
+
 def test_what_is_missing_is_said_in_one_line(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,11 +256,26 @@ def test_what_is_missing_is_said_in_one_line(
         faces.open_finder()
     with pytest.raises(InputError, match="does not exist"):
         faces.open_finder(tmp_path / "none.task")
+    finder = faces.open_finder(model)
+    monkeypatch.setattr(FakeLandmarker, "detect_for_video", _fail)
+    with pytest.raises(InputError, match=r"cannot look for faces with .*face.task: no such tensor$"):
+        finder.faces(np.zeros((4, 4, 3), np.uint8), 0)
     model.write_bytes(b"other")
     with pytest.raises(
         InputError, match=r"no FaceLandmarker file of mediapipe: Unable to open zip archive\.$"
     ):
         faces.open_finder(model)
+
+
+def test_notes_of_a_library_are_hushed_and_what_follows_is_not(capfd: pytest.CaptureFixture) -> None:
+    with faces.hushed():
+        os.write(2, b"W0000 a note\n")
+    os.write(2, b"a warning\n")
+    assert capfd.readouterr().err == "a warning\n"
+
+
+def _fail(*arguments: object) -> None:
+    raise RuntimeError("no such tensor\nmore")
 
 
 class FakeVad:

@@ -59,6 +59,14 @@ class TestSubRip:
         with pytest.raises(InputError, match="unknown encoding"):
             load_script(path, encoding="nonsense")
 
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    def test_utf_16_without_a_mark_is_told(self, tmp_path: Path, encoding: str) -> None:
+        path = tmp_path / "lines.srt"
+        path.write_bytes("1\n00:00:01,000 --> 00:00:02,000\nHello.\n".encode(encoding))
+        with pytest.raises(InputError, match=f"zero bytes.*--encoding {encoding}$"):
+            load_script(path)
+        assert load_script(path, encoding=encoding).lines[0].text == "Hello."
+
     def test_every_backward_cue_is_named(self) -> None:
         wrong = SRT + "\n3\n00:00:09,000 --> 00:00:08,000\nNo.\n\n4\n00:00:12,000 --> 00:00:11,000\nNo.\n"
         with pytest.raises(

@@ -31,6 +31,17 @@ def test_the_mouth_is_what_moves_with_the_sound() -> None:
     assert 30 < box.width < 80
 
 
+def test_a_cut_does_not_hide_the_mouth() -> None:
+    frames, level = scene()
+    frames = (0.1 * (frames.astype(float) - 120.0) + 120.0).astype(np.uint8)
+    frames[:30, 20:60, 20:80] = 0  # another shot, from which it is cut as somebody shouts
+    level[30] = 1.0
+    box = find_mouth(frames, level)
+    assert box is not None
+    x, y = box.center
+    assert abs(x - 130) < 10 and abs(y - 90) < 6
+
+
 def test_nothing_is_found_where_nothing_speaks() -> None:
     frames, level = scene(still=True)
     assert find_mouth(frames, level) is None
