@@ -14,7 +14,8 @@ from emotts.data.kaldi import DataDir, Record
 from emotts.data.shards import Corpus, Utterance
 from emotts.emotion import Emotion
 from emotts.errors import DataError, InputError, ModelError
-from emotts.model import load_config
+from emotts.model import load_config, load_model
+from emotts.semantic.lm import SemanticLM
 from emotts.text.symbols import encode
 from emotts.train.data_stages import take
 from emotts.train.pack_model import make_voice, pack_model, prompt_tokens
@@ -32,6 +33,7 @@ from emotts.train.stages import (
     run_stage,
     run_stages,
 )
+from emotts.train.translate import translate_decoder
 from emotts.voice import Voice
 
 ROOT = Path(__file__).parents[2]
@@ -379,3 +381,25 @@ def test_settings_are_compared_on_dev_sentences(finished: tuple[Run, list[str]])
         tool.read_setting("loud")
     with pytest.raises(InputError, match="louder"):
         tool.read_setting("louder=1")
+
+
+def test_a_decoder_learns_the_language_of_new_networks(finished: tuple[Run, list[str]]) -> None:
+    run, _ = finished
+    model, corpus = load_model(run.model), open_corpus(run, ("codes", "embeddings", "alignments"), "train")
+    before = model.components["acoustic"].state_dict()
+    found = translate_decoder(model, corpus, load_part("lm", run))
+    assert set(found.state) == set(before)
+    changed = {name for name, value in found.state.items() if not torch.equal(value, before[name])}
+    layers = ("conditioner.latents", "conditioner.vector.voice.1")
+    linear = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
+    assert changed == {"conditioner.tokens.weight", *linear}
+    # The networks are the same here, so the new layers have to say what the old ones said.
+    assert 0.5 < found.voices <= 1 and 0.5 < found.latents <= 1
+    old, new = before["conditioner.tokens.weight"], found.state["conditioner.tokens.weight"]
+    assert torch.equal(new[-1], old[-1]), "the null token means the same"
+    counts = torch.cat([corpus.codes(item) for item in range(len(corpus))]).bincount(minlength=len(old) - 1)
+    often = int(counts.argmax())
+    assert (new[often] - old[often]).norm() < 0.2 * (old[often] - old[:-1].mean(0)).norm()
+    other = SemanticLM(load_part("lm", run).config.model_copy(update={"codebook_size": 7}))
+    with pytest.raises(InputError, match="the new networks give 7"):
+        translate_decoder(model, corpus, other)
