@@ -68,8 +68,14 @@ def test_commands_and_stages_that_the_page_names_exist() -> None:
     assert recipe.lm_emotion is not None and recipe.lm_robust is not None
 
 
-@pytest.mark.parametrize("option", ["--list", "--help"])
-def test_commands_that_only_show_something_run(option: str) -> None:
-    (command,) = re.findall(rf"^python (recipes/\w+\.py {option})$", PAGE, re.MULTILINE)
+SHOWING = re.findall(r"^python (recipes/\w+\.py (?:--list|--help))$", PAGE, re.MULTILINE)
+
+
+def test_the_page_has_commands_that_only_show_something() -> None:
+    assert len(SHOWING) == 3
+
+
+@pytest.mark.parametrize("command", SHOWING)
+def test_commands_that_only_show_something_run(command: str) -> None:
     done = subprocess.run([sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout, done.stderr
