@@ -97,9 +97,11 @@ def _key(engine: EmoTTS, sentence: Sentence, seed: int, options: dict[str, Any])
     asked = {
         name: value for name, value in asdict(sentence).items() if name not in ("id", "reference", "seed")
     }
-    files = {name: file.sha256 for name, file in sorted(engine.model.config.files.items())}
+    config = engine.model.config
+    files = {name: file.sha256 for name, file in sorted(config.files.items())}
     given = {name: value for name, value in sorted(options.items()) if value is not None}
-    content = json.dumps([asked, seed, files, given], sort_keys=True)
+    fixed = config.model_dump(mode="json", include={"generation", "guidance", "loudness", "emotions"})
+    content = json.dumps([asked, seed, files, fixed, given], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

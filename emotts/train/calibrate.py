@@ -143,16 +143,18 @@ def _speak(
     return spoken
 
 
-def choose_table(points: Sequence[Point], worst_cost: float) -> DoseTable:
-    """The weights that make the response rise evenly with the intensity.
+def choose_table(points: Sequence[Point], worst_cost: float, slack: float = 0.05) -> DoseTable:
+    """The weights that let an emotion speak as strongly as it can at a price that words can pay.
 
-    For each emotion, the measured response at each intensity is first made to rise with α (isotonic
-    regression). Intensity s then gets the smallest α whose response is s times the largest one that
-    intensity 1 reaches within the cost; where none does, the largest α allowed. The weights never fall.
+    One point is noisy: a few sentences, each with other draws of the language model. So all intensities are
+    pooled: the response is taken to be s · h(α), and h is found by least squares and made to rise with α
+    (isotonic regression). Intensity 1 gets the smallest α that reaches the largest h within the cost, but
+    for a little slack, so that nothing is paid for what is hardly heard; the others get their share s of it.
 
     Args:
         points: of `measure_doses`; every emotion with the same intensities and weights.
         worst_cost: weights from the first one that costs more, at intensity 1, are not used.
+        slack: share of the largest response that may be left.
 
     Raises:
         DataError: no points, or some that are not finite.
@@ -162,14 +164,13 @@ def choose_table(points: Sequence[Point], worst_cost: float) -> DoseTable:
     intensities = sorted({point.intensity for point in points})
     table = {}
     for emotion in dict.fromkeys(point.emotion for point in points):
-        curves = {s: _curve(points, emotion, s) for s in intensities}
+        alphas, heights = _pooled(points, emotion)
         allowed = _allowed(points, emotion, intensities[-1], worst_cost)
-        curves = {s: (alphas[:allowed], isotonic(values[:allowed])) for s, (alphas, values) in curves.items()}
-        goal = max(0.0, curves[intensities[-1]][1][-1])
-        weights = [0.0]
-        for s in intensities:
-            weights.append(max(weights[-1], _smallest(*curves[s], s * goal)))
-        table[emotion] = tuple(round(weight, 4) for weight in weights)
+        plain, alphas, heights = heights[0], alphas[:allowed], isotonic(heights[:allowed])
+        goal = (1 - slack) * heights[-1]
+        # Where guidance makes the response fall, the regression would blame its absence too.
+        strongest = _smallest(alphas, heights, goal) if goal > max(0.0, plain) else 0.0
+        table[emotion] = tuple(round(s * strongest, 4) for s in (0.0, *intensities))
     return DoseTable(intensities=(0.0, *intensities), alpha=table)
 
 
@@ -177,9 +178,15 @@ def _finite(point: Point) -> bool:
     return bool(torch.isfinite(torch.tensor([point.response, point.cost])).all())
 
 
-def _curve(points: Sequence[Point], emotion: str, intensity: float) -> tuple[list[float], list[float]]:
-    found = sorted((p.alpha, p.response) for p in points if p.emotion == emotion and p.intensity == intensity)
-    return [alpha for alpha, _ in found], [response for _, response in found]
+def _pooled(points: Sequence[Point], emotion: str) -> tuple[list[float], list[float]]:
+    """Rising weights, and h(α) of each: the slope of the response over the intensity, through zero."""
+    own = [point for point in points if point.emotion == emotion]
+    alphas = sorted({point.alpha for point in own})
+    heights = []
+    for alpha in alphas:
+        line = [point for point in own if point.alpha == alpha]
+        heights.append(sum(p.intensity * p.response for p in line) / sum(p.intensity**2 for p in line))
+    return alphas, heights
 
 
 def _allowed(points: Sequence[Point], emotion: str, intensity: float, worst_cost: float) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from emotts.data.shards import Corpus
 from emotts.emotion.emotion import NEUTRAL
@@ -12,6 +13,7 @@ from emotts.errors import DataError, InputError
 from emotts.files import write_atomically
 from emotts.model import CONFIG_FILE, load_config
 from emotts.train.calibrate import (
+    Point,
     Response,
     choose_table,
     measure_doses,
@@ -21,6 +23,12 @@ from emotts.train.calibrate import (
 from emotts.train.recipe import Run
 from emotts.train.stages import find_stage, load_part, open_corpus, train
 from emotts.train.tasks.expert import accuracy_by_time, emotional_corpora, held_out
+
+if TYPE_CHECKING:
+    from emotts.tts import EmoTTS
+
+RECORD_FILE = "calibration.json"
+"""In the recipe's folder: what the calibration measured, and on what."""
 
 
 def train_expert(run: Run) -> str:
@@ -86,6 +94,46 @@ def calibrate(run: Run) -> str:
     response = load_response(settings.response, open_corpus(run, split="train", speeds=False))
     emotions = [name for name in engine.model.components["expert"].config.classes if name != NEUTRAL]
     texts = calibration_texts(open_corpus(run, split="dev"), settings.sentences)
+    key, points = _measured(run, engine, voices, emotions, texts, response)
+    table = choose_table(points, settings.worst_cost)
+    guidance = settings.guidance.model_copy(update={"table": table})
+    engine.model.config = engine.model.config.model_copy(update={"guidance": guidance})
+    natural = {name: value for name, value in getattr(response, "loudness", {}).items() if name in emotions}
+    loudness = measure_loudness(engine, texts, voices, natural, settings.seed)
+    record = {"key": key, "points": [vars(point) for point in points]}
+    record |= {"table": table.model_dump(mode="json"), "natural_loudness": natural, "loudness": loudness}
+    _write_record(run, record)
+    updated = config.model_copy(update={"guidance": guidance, "loudness": loudness})
+    write_atomically(run.model / CONFIG_FILE, updated.dump().encode(), force=True)
+    return ", ".join(
+        f"{name} alpha {values[-1]:.2g} loudness {loudness.get(name, 0.0):+.1f} dB"
+        for name, values in table.alpha.items()
+    )
+
+
+def _measured(
+    run: Run,
+    engine: EmoTTS,
+    voices: list[str],
+    emotions: list[str],
+    texts: list[str],
+    response: Response,
+) -> tuple[dict[str, Any], list[Point]]:
+    """What was measured, and on what; an earlier run's measurements of the same are not made again."""
+    config, settings = engine.model.config, run.recipe.calibrate
+    key = {
+        "networks": {name: file.sha256 for name, file in sorted(config.files.items())},
+        "generation": config.generation.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", exclude={"worst_cost"}),
+        "voices": voices,
+        "texts": texts,
+    }
+    try:
+        record = json.loads((run.exp / RECORD_FILE).read_text(encoding="utf-8"))
+        if record["key"] == key:
+            return key, [Point(**point) for point in record["points"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # none, or one of another version
     points = measure_doses(
         engine,
         texts,
@@ -98,20 +146,12 @@ def calibrate(run: Run) -> str:
         settings.seed,
         {"guidance_schedule": settings.guidance.schedule},
     )
-    table = choose_table(points, settings.worst_cost)
-    guidance = settings.guidance.model_copy(update={"table": table})
-    engine.model.config = engine.model.config.model_copy(update={"guidance": guidance})
-    natural = {name: value for name, value in getattr(response, "loudness", {}).items() if name in emotions}
-    loudness = measure_loudness(engine, texts, voices, natural, settings.seed)
-    record = {"points": [vars(point) for point in points], "table": table.model_dump(mode="json")}
-    record |= {"natural_loudness": natural, "loudness": loudness}
-    write_atomically(run.exp / "calibration.json", (json.dumps(record, indent=1) + "\n").encode(), force=True)
-    updated = config.model_copy(update={"guidance": guidance, "loudness": loudness})
-    write_atomically(run.model / CONFIG_FILE, updated.dump().encode(), force=True)
-    return ", ".join(
-        f"{name} alpha {values[-1]:.2g} loudness {loudness.get(name, 0.0):+.1f} dB"
-        for name, values in table.alpha.items()
-    )
+    _write_record(run, {"key": key, "points": [vars(point) for point in points]})
+    return key, points
+
+
+def _write_record(run: Run, record: dict[str, Any]) -> None:
+    write_atomically(run.exp / RECORD_FILE, (json.dumps(record, indent=1) + "\n").encode(), force=True)
 
 
 def calibration_texts(corpus: Corpus, count: int) -> list[str]:

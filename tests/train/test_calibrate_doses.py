@@ -22,16 +22,30 @@ def points(response, cost=lambda alpha: 0.0, emotion: str = "angry") -> list[Poi
     return [Point(emotion, s, alpha, response(s, alpha), cost(alpha)) for s in (0.5, 1.0) for alpha in ALPHAS]
 
 
-def test_the_table_makes_the_response_rise_evenly() -> None:
-    table = choose_table(points(lambda s, alpha: 0.2 * s + 0.1 * alpha), 1.0)
+def test_intensity_1_gets_the_weight_of_the_strongest_response_and_the_others_their_share() -> None:
+    table = choose_table(points(lambda s, alpha: s * (0.2 + 0.1 * alpha)), 1.0)
     assert table.intensities == (0, 0.5, 1.0)
-    # The most that intensity 1 reaches is 0.6, so intensity 0.5 should reach 0.3 = 0.1 + 0.1 alpha.
-    assert table.alpha["angry"] == pytest.approx((0, 2.0, 4.0))
+    # 5 % under the most that is reached, 0.6, lies 0.57 = 0.2 + 0.1 alpha.
+    assert table.alpha["angry"] == pytest.approx((0, 1.85, 3.7))
+    assert (
+        choose_table(points(lambda s, alpha: s * (0.2 + 0.1 * alpha)), 1.0, slack=0.0).alpha["angry"][-1] == 4
+    )
+
+
+def test_nothing_is_paid_for_what_is_hardly_heard() -> None:
+    assert choose_table(points(lambda s, alpha: s * (0.4 + 0.005 * alpha)), 1.0).alpha["angry"] == (0, 0, 0)
+
+
+def test_all_intensities_count_so_that_one_noisy_point_decides_nothing() -> None:
+    def noisy(s: float, alpha: float) -> float:
+        return s * (0.2 + 0.1 * min(alpha, 1.0)) + (0.03 if (s, alpha) == (0.5, 4.0) else 0.0)
+
+    assert choose_table(points(noisy), 1.0).alpha["angry"][-1] <= 1.0
 
 
 def test_weights_that_cost_too_many_words_are_not_used() -> None:
-    table = choose_table(points(lambda s, alpha: 0.2 * s + 0.1 * alpha, lambda alpha: 0.1 * alpha), 0.25)
-    assert table.alpha["angry"][-1] == 2.0
+    table = choose_table(points(lambda s, alpha: s * (0.2 + 0.1 * alpha), lambda alpha: 0.1 * alpha), 0.25)
+    assert table.alpha["angry"][-1] == pytest.approx(1.8)
 
 
 def test_a_response_that_falls_again_is_not_climbed_further() -> None:
@@ -42,6 +56,8 @@ def test_a_response_that_falls_again_is_not_climbed_further() -> None:
 def test_no_weight_where_guidance_does_nothing() -> None:
     assert choose_table(points(lambda s, alpha: s), 1.0).alpha["angry"] == (0, 0, 0)
     assert choose_table(points(lambda s, alpha: -alpha), 1.0).alpha["angry"] == (0, 0, 0)
+    falls = {0: 0.65, 1: 0.5, 2: 0.55, 4: 0.6}
+    assert choose_table(points(lambda s, alpha: s * falls[alpha]), 1.0).alpha["angry"] == (0, 0, 0)
 
 
 def test_weights_never_fall() -> None:

@@ -17,6 +17,7 @@ from emotts.errors import DataError, InputError, ModelError
 from emotts.model import load_config, load_model
 from emotts.semantic.lm import SemanticLM
 from emotts.text.symbols import encode
+from emotts.train import expert_stages
 from emotts.train.data_stages import take
 from emotts.train.pack_model import make_voice, pack_model, prompt_tokens
 from emotts.train.recipe import TASKS, RecipeConfig, Run
@@ -403,3 +404,17 @@ def test_a_decoder_learns_the_language_of_new_networks(finished: tuple[Run, list
     other = SemanticLM(load_part("lm", run).config.model_copy(update={"codebook_size": 7}))
     with pytest.raises(InputError, match="the new networks give 7"):
         translate_decoder(model, corpus, other)
+
+
+def test_doses_that_are_known_are_not_spoken_again(
+    finished: tuple[Run, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = finished
+    before = load_config(run.model)
+    monkeypatch.setattr(expert_stages, "measure_doses", lambda *_: pytest.fail("measured again"))
+    assert "alpha" in expert_stages.calibrate(run)
+    assert load_config(run.model).guidance == before.guidance
+    other = run.recipe.calibrate.model_copy(update={"seed": 5})
+    run = replace(run, recipe=run.recipe.model_copy(update={"calibrate": other}))
+    with pytest.raises(pytest.fail.Exception, match="measured again"):
+        expert_stages.calibrate(run)
