@@ -38,6 +38,7 @@ from emotts.evaluate.guidance_comparison import compare_guidance, conditions
 from emotts.evaluate.judge import FEATURES, EmotionJudge
 from emotts.evaluate.lists import Sentence
 from emotts.evaluate.wer import WordErrors
+from emotts.model import ModelConfig
 
 ROOT = Path(__file__).parents[2]
 JUDGED = ("neutral", "angry", "happy", "sad", "afraid")
@@ -64,7 +65,7 @@ class FakeEngine:
 
     def __init__(self, expert: bool = True, calibrated: bool = False) -> None:
         guidance = GuidanceConfig(table=DoseTable(alpha={"angry": ALPHAS})) if calibrated else None
-        config = SimpleNamespace(name="fake", files={}, guidance=guidance, emotions=ACTED)
+        config = ModelConfig(name="fake", licence="none", guidance=guidance, emotions=ACTED, components={})
         components = {"emotion_expert": None} if expert else {}
         self.model = SimpleNamespace(config=config, components=components)
         self.calls: list[tuple[int, dict]] = []

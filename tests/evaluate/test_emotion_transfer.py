@@ -29,6 +29,7 @@ from emotts.evaluate.judge import CLASSES, FEATURES, FIVE, EmotionJudge
 from emotts.evaluate.judge.training import Recordings
 from emotts.evaluate.lists import Sentence
 from emotts.evaluate.wer import WordErrors
+from emotts.model import ModelConfig
 
 
 def sentences(count: int = 2) -> list[Sentence]:
@@ -116,7 +117,7 @@ def test_the_recordings_are_those_that_listeners_agreed_on_most(monkeypatch: pyt
 
 
 def engine(components: dict, emotions: tuple[str, ...] = ACTED) -> SimpleNamespace:
-    config = SimpleNamespace(name="fake", files={}, guidance=None, emotions=emotions)
+    config = ModelConfig(name="fake", licence="none", emotions=emotions, components={})
     return SimpleNamespace(model=SimpleNamespace(config=config, components=components))
 
 
