@@ -15,30 +15,38 @@ from typing import Annotated
 
 import typer
 
+from emotts.cli.judged import (
+    Batch,
+    Count,
+    Device,
+    Jobs,
+    JudgeFile,
+    Lists,
+    ModelName,
+    Numbers,
+    Seed,
+    Voices,
+    load,
+    numbers,
+    teller,
+)
 from emotts.errors import EmottsError
 
 
 def main(
-    judge: Annotated[Path, typer.Option(help="judge.npz that egs/judge/run.sh has made.")],
-    sentences: Annotated[
-        list[Path], typer.Option(help="List of held-out sentences (JSON Lines or TSV); may be repeated.")
-    ],
+    judge: JudgeFile,
+    sentences: Lists,
     output: Annotated[Path, typer.Option(help="Folder for derived.md, derived.json and the audio.")],
-    model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
-    voice: Annotated[
-        list[str] | None, typer.Option(help="Speak every text with this voice; else with the list's.")
-    ] = None,
-    count: Annotated[int, typer.Option(min=2, help="Sentences of each voice.")] = 15,
-    intensities: Annotated[str, typer.Option(help="Comma-separated, 0 among them.")] = "0,0.5,1",
-    seed: Annotated[int, typer.Option(min=0, help="Of the first sentence.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes of the measuring.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 16,
+    model: ModelName = "embedded",
+    voice: Voices = None,
+    count: Count = 15,
+    intensities: Numbers = "0,0.5,1",
+    seed: Seed = 0,
+    device: Device = "auto",
+    jobs: Jobs = 1,
+    batch: Batch = 16,
 ) -> None:
     """Speaks held-out sentences in the derived emotions, and measures them."""
-    # recipes/ is no package; Python puts the folder of the script that runs on its path.
-    from dose_response import load, numbers, teller
-
     from emotts.evaluate.derived_response import render_derived, run_derived
     from emotts.evaluate.judge import CLASSES
 

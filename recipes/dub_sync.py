@@ -29,8 +29,9 @@ from emotts.dubbing.mouth_landmarks import Landmarks
 from emotts.dubbing.mouth_video import MouthBox
 from emotts.dubbing.video import Media, probe, read_sound
 from emotts.errors import EmottsError
-from emotts.evaluate.scene import SceneLine, held_out, join
+from emotts.evaluate.scene import held_out, join
 from emotts.evaluate.sync import SyncCase, shuffle, summarize, word_onsets
+from emotts.lips.corpus import TimedWords
 from emotts.timebase import SAMPLE_RATE, TOKEN_RATE, seconds_to_samples
 
 VOICES = {"Anna": "kathleen", "Tom": "bdl"}
@@ -56,7 +57,7 @@ class Scene:
     def __init__(self, grid: Path, folder: Path, count: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.video = folder, folder / "scene.mp4"
-        self.lines: list[SceneLine] = join(self.video, held_out(grid, count))
+        self.lines: list[TimedWords] = join(self.video, held_out(grid, count))
         self.media: Media = probe(self.video)
         self.sound = read_sound(self.video, self.media.duration, self.media.origin)
         heard = DialogueActivity(self.sound)
@@ -119,10 +120,10 @@ class Scene:
         return [case for case in cases if case is not None]
 
     @staticmethod
-    def _own_start(line: SceneLine) -> int:
+    def _own_start(line: TimedWords) -> int:
         return seconds_to_samples(line.start)
 
-    def _own_sound(self, line: SceneLine) -> np.ndarray:
+    def _own_sound(self, line: TimedWords) -> np.ndarray:
         return self.sound[self._own_start(line) : seconds_to_samples(line.end)]
 
 

@@ -15,30 +15,24 @@ from typing import Annotated
 
 import typer
 
+from emotts.cli.judged import Batch, Device, Jobs, JudgeFile, Lists, ModelName, Seed, Voices, load, teller
 from emotts.errors import EmottsError
 
 
 def main(
-    judge: Annotated[Path, typer.Option(help="judge.npz that egs/judge/run.sh has made.")],
+    judge: JudgeFile,
     crema_d: Annotated[Path, typer.Option(help="CREMA-D as its owners publish it.")],
-    sentences: Annotated[
-        list[Path], typer.Option(help="List of held-out sentences (JSON Lines or TSV); may be repeated.")
-    ],
+    sentences: Lists,
     output: Annotated[Path, typer.Option(help="Folder for transfer.md, transfer.json and the audio.")],
-    model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
-    voice: Annotated[
-        list[str] | None, typer.Option(help="Speak every text with this voice; else with the list's.")
-    ] = None,
+    model: ModelName = "embedded",
+    voice: Voices = None,
     each: Annotated[int, typer.Option(min=2, max=10, help="Recordings of each emotion.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first sentence.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes of the measuring.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 16,
+    seed: Seed = 0,
+    device: Device = "auto",
+    jobs: Jobs = 1,
+    batch: Batch = 16,
 ) -> None:
     """Speaks with the emotions of natural recordings, and measures speech and recordings."""
-    # recipes/ is no package; Python puts the folder of the script that runs on its path.
-    from dose_response import load, teller
-
     from emotts.evaluate.emotion_transfer import choose_lenders, render_transfer, run_transfer
 
     try:

@@ -15,36 +15,45 @@ from typing import Annotated
 
 import typer
 
+from emotts.cli.judged import (
+    Batch,
+    Count,
+    Device,
+    Jobs,
+    JudgeFile,
+    Lists,
+    ModelName,
+    Names,
+    QualityEvery,
+    Seed,
+    Steps,
+    Voices,
+    load,
+    teller,
+)
 from emotts.errors import EmottsError
 
 
 def main(
-    judge: Annotated[Path, typer.Option(help="judge.npz that egs/judge/run.sh has made.")],
-    sentences: Annotated[
-        list[Path], typer.Option(help="List of held-out sentences (JSON Lines or TSV); may be repeated.")
-    ],
+    judge: JudgeFile,
+    sentences: Lists,
     output: Annotated[Path, typer.Option(help="Folder for guidance.md, guidance.png and the audio.")],
-    model: Annotated[str, typer.Option(help="Model directory, hub id, or embedded.")] = "embedded",
+    model: ModelName = "embedded",
     alpha: Annotated[
         list[float] | None, typer.Option(help="Positive weight; may be repeated. β is a quarter of it.")
     ] = None,
-    voice: Annotated[
-        list[str] | None, typer.Option(help="Speak every text with this voice; else with the list's.")
-    ] = None,
-    count: Annotated[int, typer.Option(min=2, help="Sentences of each voice.")] = 30,
-    emotions: Annotated[str, typer.Option(help="Comma-separated.")] = "angry,happy,sad,afraid",
+    voice: Voices = None,
+    count: Count = 30,
+    emotions: Names = "angry,happy,sad,afraid",
     intensity: Annotated[float, typer.Option(help="Of all emotions.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first sentence.")] = 0,
-    steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes of the measuring.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Sentences spoken at once.")] = 16,
-    quality_every: Annotated[int, typer.Option(min=1, help="DNSMOS of every n-th text only.")] = 1,
+    seed: Seed = 0,
+    steps: Steps = None,
+    device: Device = "auto",
+    jobs: Jobs = 1,
+    batch: Batch = 16,
+    quality_every: QualityEvery = 1,
 ) -> None:
     """Speaks held-out sentences in every emotion under each kind of guidance, and measures them."""
-    # recipes/ is no package; Python puts the folder of the script that runs on its path.
-    from dose_response import load, teller
-
     from emotts.evaluate.guidance_comparison import compare_guidance, render_guidance
 
     try:

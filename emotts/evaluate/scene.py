@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 from emotts.dubbing.optional import optional_import
 from emotts.dubbing.video import probe, read_sound
 from emotts.errors import DataError
-from emotts.lips.corpus import Clip
+from emotts.lips.corpus import Clip, TimedWords
 from emotts.timebase import SAMPLE_RATE, TOKEN_RATE
 
 UNITS = 25_000
@@ -23,31 +22,6 @@ HELD_OUT = 10
 
 _SILENCES = ("sil", "sp")
 _AUDIO_FRAME = 1024
-
-
-@dataclass(frozen=True)
-class SceneLine:
-    """A clip in a scene; times in seconds of the scene.
-
-    Attributes:
-        name: of the clip.
-        text: that is said.
-        words: word, start and end, in order.
-    """
-
-    name: str
-    text: str
-    words: tuple[tuple[str, float, float], ...]
-
-    @property
-    def start(self) -> float:
-        """Start of the first word."""
-        return self.words[0][1]
-
-    @property
-    def end(self) -> float:
-        """End of the last word."""
-        return self.words[-1][2]
 
 
 def held_out(grid: Path, count: int, speaker: str = "s1") -> list[tuple[Path, Clip]]:
@@ -90,13 +64,13 @@ def read_clip(video: Path, table: Path) -> Clip:
     return Clip(video.stem, words, np.zeros((0, 0, 0), np.uint8))
 
 
-def join(path: Path, clips: Sequence[tuple[Path, Clip]]) -> list[SceneLine]:
+def join(path: Path, clips: Sequence[tuple[Path, Clip]]) -> list[TimedWords]:
     """Writes one video of many clips, and tells when each of them speaks in it."""
     lines, start = [], 0.0
     with _Joiner(path) as joiner:
         for video, clip in clips:
             words = tuple((word, start + begin, start + end) for word, begin, end in clip.words)
-            lines.append(SceneLine(clip.name, clip.text, words))
+            lines.append(TimedWords(clip.name, words))
             start += joiner.add(video)
     return lines
 

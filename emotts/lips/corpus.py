@@ -20,18 +20,16 @@ REGION_HEIGHT, REGION_WIDTH = round(REGION * HEIGHT), round(REGION * WIDTH)
 
 
 @dataclass(frozen=True)
-class Clip:
-    """One clip.
+class TimedWords:
+    """A sentence whose words have times.
 
     Attributes:
         name: of the file.
         words: word, start and end in seconds, in order.
-        pictures: mouth and what is around it at 25 frames a second, uint8, shape (frames, 24, 48).
     """
 
     name: str
     words: tuple[tuple[str, float, float], ...]
-    pictures: np.ndarray = field(repr=False)
 
     @property
     def start(self) -> float:
@@ -48,6 +46,17 @@ class Clip:
         """As it is read aloud; single letters are capitals, for they are names of letters."""
         said = [word.upper() if len(word) == 1 else word for word, _, _ in self.words]
         return " ".join([said[0].capitalize(), *said[1:]]) + "."
+
+
+@dataclass(frozen=True)
+class Clip(TimedWords):
+    """One clip.
+
+    Attributes:
+        pictures: mouth and what is around it at 25 frames a second, uint8, shape (frames, 24, 48).
+    """
+
+    pictures: np.ndarray = field(repr=False)
 
 
 def save_clips(path: Path, clips: Sequence[Clip]) -> None:
