@@ -10,16 +10,12 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from emotts.data.kaldi import DataDir, Record
-from emotts.data.shards import Corpus, Utterance
-from emotts.emotion import Emotion
+from emotts.data.shards import Corpus
 from emotts.errors import DataError, InputError, ModelError
 from emotts.model import load_config, load_model
 from emotts.semantic.lm import SemanticLM
-from emotts.text.symbols import encode
 from emotts.train import expert_stages
-from emotts.train.data_stages import take
-from emotts.train.pack_model import make_voice, pack_model, prompt_tokens
+from emotts.train.pack_model import make_voice, pack_model
 from emotts.train.recipe import TASKS, RecipeConfig, Run
 from emotts.train.stages import (
     STAGES,
@@ -321,39 +317,6 @@ def test_the_check_finds_a_missing_file_and_a_wrong_length(
     (run.exp / "report.md").unlink()
     assert check.main([str(run.exp)]) == 1
     assert "report.md is missing" in capsys.readouterr().err
-
-
-def test_a_long_prompt_ends_between_words() -> None:
-    phonemes = encode(["^", "h", "ə", " ", "l", "ˈoʊ", "."])
-    utterance = Utterance("x", "x", "c", "", "train", "en-us", phonemes, [0.0] * 8, 0.0, 8000, 140)
-    utterance.durations = [5, 20, 15, 10, 45, 40, 5]
-    assert prompt_tokens(utterance) == 40
-    utterance.durations = None
-    assert prompt_tokens(utterance) == 75
-    utterance.tokens = 60
-    assert prompt_tokens(utterance) == 60
-
-
-def test_a_part_of_a_corpus_keeps_its_splits_and_few_speakers() -> None:
-    records = [
-        Record(f"s{speaker:02d}-{number}", f"s{speaker:02d}", "word", Path("x.wav"), split=split)
-        for speaker in range(20)
-        for number, split in enumerate(["train"] * 6 + ["dev", "test"])
-    ]
-    part = take(DataDir(records), 12)
-    assert {split: len(part.subset(split)) for split in ("train", "dev", "test")} == {
-        "train": 8,
-        "dev": 2,
-        "test": 2,
-    }
-    assert set(part.speakers) == {"s00", "s01"}
-    assert len(take(DataDir(records), 1000)) == len(records)
-
-
-def test_a_corpus_without_splits_cannot_be_limited() -> None:
-    record = Record("a-1", "a", "word", Path("x.wav"), emotion=Emotion.neutral())
-    with pytest.raises(DataError, match="utt2split"):
-        take(DataDir([record]), 4)
 
 
 def _copy(run: Run, folder: Path) -> Run:
