@@ -67,7 +67,7 @@ class Line:
         plans: tokens of each phoneme of each piece.
         samples: exact length of the speech.
         taught: emotions that the model learned; others are derived on their way into it.
-        loudness: see `emotts.model.ModelConfig.loudness`.
+        loudness: see `emotts.model_config.ModelConfig.loudness`.
     """
 
     text: str

@@ -7,30 +7,25 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module, resources
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
-from pydantic import Field, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import nn
+from torch import Tensor, nn
 
 from emotts.config import StrictModel
-from emotts.emotion.calibration import GuidanceConfig, GuidanceSchedule
-from emotts.emotion.derived import ACTED
-from emotts.emotion.emotion import EMOTIONS
 from emotts.errors import InputError, ModelError, OutputError
 from emotts.files import temporary_sibling
+from emotts.model_config import FORMAT_VERSION, FileRecord, ModelConfig
 from emotts.timebase import SAMPLE_RATE
 from emotts.voice.voice import Voice, read_voice_metadata
 
-FORMAT_VERSION = 1
 CONFIG_FILE = "config.yaml"
 EMBEDDED = "embedded"
-MOST_LOUDNESS = 15.0
 
 _STATISTICS_SLACK = 0.1
 """Mel statistics of expert and decoder may differ by this share of the deviation."""
@@ -50,86 +45,6 @@ OPTIONAL_COMPONENTS: dict[str, tuple[str, str, str]] = {
     "expert": ("emotts.emotion.expert", "EmotionExpert", "EmotionExpertConfig"),
 }
 """Components that a model may lack; what needs one says so."""
-
-
-class GenerationConfig(StrictModel):
-    """What `synthesize` uses where the caller says nothing.
-
-    Attributes:
-        steps: of the acoustic decoder.
-        cfg: strength of classifier-free guidance.
-        noise: standard deviation of the noise that the flow starts from. Under 1 the speech is smoother
-            and clearer, and less varied (Grad-TTS, Popov et al. 2021, section 3).
-        temperature: of the language model's sampling.
-        top_p: share of the probability that it draws from.
-        top_k: number of codes that it draws from.
-        repetition_penalty: on codes of the last tokens; 1 is none.
-        guidance_schedule: of the guidance by the emotion expert; None is the one in `ModelConfig.guidance`.
-        alpha: weight of the wanted emotion, instead of what the intensity is calibrated to.
-        beta: weight of the unwanted emotions; None is a quarter of alpha.
-    """
-
-    steps: int = 8
-    cfg: float = 1.0
-    noise: float = 1.0
-    temperature: float = 0.7
-    top_p: float = 0.9
-    top_k: int = 50
-    repetition_penalty: float = 1.0
-    guidance_schedule: GuidanceSchedule | None = None
-    alpha: float | None = Field(None, ge=0)
-    beta: float | None = Field(None, ge=0)
-
-
-class FileRecord(StrictModel):
-    """What config.yaml knows of another file of the directory."""
-
-    sha256: str
-
-
-class ModelConfig(StrictModel):
-    """Content of config.yaml.
-
-    Attributes:
-        format_version: of the directory's layout.
-        name: of the model.
-        description: one line.
-        licence: of the weights.
-        languages: espeak codes; the first is the default.
-        sample_rate: in Hz; always `SAMPLE_RATE`.
-        default_voice: a name in voices/, or empty.
-        emotions: what recordings taught; others are derived from these (`emotts.emotion.derived`).
-        symbols: digest of the phoneme table that the networks were trained with.
-        generation: defaults of `EmoTTS.synthesize`.
-        guidance: how the emotion expert guides the decoder; None where there is no expert, or no calibration.
-        loudness: emotion -> dB that the networks' speech lacks of the natural change against neutral, at
-            intensity 1, as the calibration measured it; at most ±`MOST_LOUDNESS`. Added to the samples.
-        components: configuration of each network.
-        files: checksum of each network's file.
-    """
-
-    format_version: int = FORMAT_VERSION
-    name: str
-    description: str = ""
-    licence: str
-    languages: tuple[str, ...] = ("en-us",)
-    sample_rate: int = SAMPLE_RATE
-    default_voice: str = ""
-    emotions: tuple[str, ...] = ACTED
-    symbols: str = ""
-    generation: GenerationConfig = GenerationConfig()
-    guidance: GuidanceConfig | None = None
-    loudness: dict[str, float] = Field(default_factory=dict)
-    components: dict[str, dict[str, Any]]
-    files: dict[str, FileRecord] = Field(default_factory=dict)
-
-    @field_validator("loudness")
-    @classmethod
-    def _known_and_small(cls, loudness: dict[str, float]) -> dict[str, float]:
-        for name, value in loudness.items():
-            if name not in EMOTIONS or not abs(value) <= MOST_LOUDNESS:
-                raise ValueError(f"{name}: {value}; give emotions with at most ±{MOST_LOUDNESS:g} dB")
-        return loudness
 
 
 @dataclass
@@ -152,6 +67,11 @@ class Model:
         """Names the parts that a voice depends on: a voice made with one does not fit another."""
         parts = [self.config.files[f"{name}.safetensors"].sha256 for name in ("tokenizer", "voice_encoder")]
         return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+    @cached_property
+    def code_pitch(self) -> Tensor:
+        """Pitch of each semantic code, see `SemanticTokenizer.code_pitch`; on the CPU."""
+        return self.components["tokenizer"].code_pitch().cpu()
 
     def voice_path(self, name: str) -> Path:
         """File of a named voice, whether or not it exists."""

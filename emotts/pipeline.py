@@ -15,8 +15,10 @@ from emotts.acoustic.emotion_guidance import make_guidance, target_mask
 from emotts.acoustic.guidance import Guidance
 from emotts.emotion import Emotion
 from emotts.emotion.calibration import GuidanceConfig, dose_of
+from emotts.emotion.derived import lacking
 from emotts.errors import ModelError
-from emotts.model import GenerationConfig, Model
+from emotts.model import Model
+from emotts.model_config import GenerationConfig
 from emotts.semantic.lm_inputs import LMInputs
 from emotts.semantic.sampling import SamplingConfig
 from emotts.text.phonemize import Phonemes
@@ -141,7 +143,9 @@ def run_lm(
     """Codes (tokens,) and latents (tokens, dim) of each segment."""
     numbers = [segment.number for segment in segments]
     seeds = [segment.seed for segment in segments]
-    result = model.components["lm"].generate(lm_inputs(segments), sampling_of(settings), seeds, numbers)
+    result = model.components["lm"].generate(
+        lm_inputs(segments), sampling_of(settings), seeds, numbers, bias=pitch_bias(model, segments)
+    )
     return [row.cpu() for row in result.codes], result.latents
 
 
@@ -156,6 +160,12 @@ def lm_inputs(segments: Sequence[Segment]) -> LMInputs:
     )
 
 
+def pitch_bias(model: Model, segments: Sequence[Segment]) -> Tensor | None:
+    """What `ModelConfig.pitch` adds to the logits of the codes, (batch, codebook_size); None if nothing."""
+    weights = [lacking(segment.emotion, model.config.pitch) for segment in segments]
+    return torch.tensor(weights)[:, None] * model.code_pitch if any(weights) else None
+
+
 def sampling_of(settings: GenerationConfig) -> SamplingConfig:
     """How the language model draws."""
     return SamplingConfig(
@@ -163,6 +173,7 @@ def sampling_of(settings: GenerationConfig) -> SamplingConfig:
         top_p=settings.top_p,
         top_k=settings.top_k,
         repetition_penalty=settings.repetition_penalty,
+        emotion_cfg=settings.emotion_cfg,
     )
 
 

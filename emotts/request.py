@@ -24,6 +24,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
     "top_k": (0, 1_000_000),
     "repetition_penalty": (1.0, 20.0),
+    "emotion_cfg": (0.0, 5.0),
     "alpha": (0.0, MAX_ALPHA),
     "beta": (0.0, MAX_BETA),
 }

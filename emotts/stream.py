@@ -28,8 +28,9 @@ from emotts.audio.seams import FADE_SAMPLES
 from emotts.emotion.derived import derive
 from emotts.errors import InputError, ModelError
 from emotts.line import Delivery, Line, PiecePlanner
-from emotts.model import GenerationConfig, Model
-from emotts.pipeline import Segment, lm_inputs, run_acoustic, sampling_of, stage_seed
+from emotts.model import Model
+from emotts.model_config import GenerationConfig
+from emotts.pipeline import Segment, lm_inputs, pitch_bias, run_acoustic, sampling_of, stage_seed
 from emotts.script import Script
 from emotts.semantic.lm_decoding import stream_codes
 from emotts.text.incremental import whole_sentences
@@ -238,8 +239,9 @@ def stream_segment(
     generator = torch.Generator().manual_seed(stage_seed(segment, 2))
     vocoder = VocoderStream(model.components["vocoder"], total * FRAMES_PER_TOKEN, generator)
     language_model, sampling = model.components["lm"], sampling_of(settings)
-    inputs = lm_inputs([segment])
-    with closing(stream_codes(language_model, inputs, sampling, segment.seed, segment.number)) as source:
+    inputs, bias = lm_inputs([segment]), pitch_bias(model, [segment])
+    source = stream_codes(language_model, inputs, sampling, segment.seed, segment.number, bias)
+    with closing(source):
         codes: list[int] = []
         latents: list[Tensor] = []
         begin, seen = 0, None

@@ -20,7 +20,8 @@ from emotts.emotion.derived import derive
 from emotts.errors import InputError
 from emotts.line import Delivery, Line, Row, exact_samples, plan_script
 from emotts.markup import Lexicon, check_markup
-from emotts.model import EMBEDDED, GenerationConfig, Model, find_model, load_model
+from emotts.model import EMBEDDED, Model, find_model, load_model
+from emotts.model_config import GenerationConfig
 from emotts.pipeline import Clock, Progress, render
 from emotts.request import check_option, check_request, check_stream, spread
 from emotts.script import Script, make_script
@@ -163,9 +164,9 @@ class EmoTTS:
                 part of the length.
             lexicon: pronunciations of words, or the file that holds them.
             progress: called with the stage and the fraction done.
-            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty, guidance_schedule,
-                alpha, beta: see `emotts.model.GenerationConfig`; the model's configuration has their
-                defaults.
+            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty, emotion_cfg,
+                guidance_schedule, alpha, beta: see `emotts.model_config.GenerationConfig`; the model's
+                configuration has their defaults.
 
         Returns:
             the speech, or a list of them in the order of the texts.

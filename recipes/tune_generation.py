@@ -52,7 +52,7 @@ def read_setting(text: str) -> dict[str, Any]:
     Raises:
         InputError: it is not written so, or no setting has that name.
     """
-    from emotts.model import GenerationConfig
+    from emotts.model_config import GenerationConfig
 
     options: dict[str, Any] = {}
     for pair in text.split(","):

@@ -35,7 +35,8 @@ def hearing_tts(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory):
 
     from emotts import EmoTTS
     from emotts.emotion.encoder import EmotionEncoder, EmotionEncoderConfig
-    from emotts.model import ModelConfig, load_model, save_model
+    from emotts.model import load_model, save_model
+    from emotts.model_config import ModelConfig
 
     config = EmotionEncoderConfig(dim=16, layers=1, expansion=1, embedding_dim=8)
     torch.manual_seed(0)

@@ -12,15 +12,8 @@ from tiny import tiny_components
 
 from emotts import EmoTTS
 from emotts.errors import InputError, ModelError, OutputError
-from emotts.model import (
-    COMPONENTS,
-    ModelConfig,
-    find_model,
-    list_voices,
-    load_config,
-    load_model,
-    save_model,
-)
+from emotts.model import COMPONENTS, find_model, list_voices, load_config, load_model, save_model
+from emotts.model_config import ModelConfig
 
 
 @pytest.fixture
@@ -171,6 +164,13 @@ def test_an_unreachable_hub_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(ModelError, match=r"no directory someone/a-model.*cannot reach the hub") as caught:
         find_model("someone/a-model")
     assert one_line(caught)
+
+
+@pytest.mark.parametrize("pitch", [{"angri": 0.1}, {"angry": -0.4}, {"angry": float("nan")}])
+def test_a_pitch_that_cannot_be_is_refused(pitch: dict[str, float]) -> None:
+    values = {"name": "x", "licence": "CC0-1.0", "components": {}, "pitch": pitch}
+    with pytest.raises(InputError, match=r"at most ±0\.3 nats a semitone"):
+        ModelConfig.parse(values)
 
 
 @pytest.mark.parametrize("loudness", [{"angri": 1.0}, {"angry": 20.0}, {"angry": float("nan")}])

@@ -44,6 +44,7 @@ def mel_distance(a: np.ndarray, b: np.ndarray) -> float:
         {"emotion": "happy:0.5", "voice": "bert", "duration": 4.123},
         {"speed": 1.3, "instruct": "shouting, furious"},
         {"emotion": "calm"},
+        {"emotion": "angry:0.8", "emotion_cfg": 1.7},
         {"tokens": 110, "cfg": 1.0, "noise": 0.5, "temperature": 0.0},
     ],
 )

@@ -61,7 +61,8 @@ def tiny_components() -> tuple[dict[str, torch.nn.Module], dict[str, dict]]:
 
 def build_tiny_model(directory: Path) -> Path:
     """Writes a tiny model directory with two named voices."""
-    from emotts.model import GenerationConfig, ModelConfig, save_model
+    from emotts.model import save_model
+    from emotts.model_config import GenerationConfig, ModelConfig
     from emotts.voice import Voice
 
     modules, configs = tiny_components()

@@ -53,6 +53,10 @@ def synthesize(
     seed: Annotated[int | None, typer.Option(help="Same seed, same speech; random when left out.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
     cfg: Annotated[float | None, typer.Option(help="Strength of classifier-free guidance.")] = None,
+    emotion_cfg: Annotated[
+        float | None,
+        typer.Option(help="Exaggeration of the delivery from neutral to the emotion; 1 has none."),
+    ] = None,
     guidance_schedule: Annotated[
         str | None,
         typer.Option(help="Guidance by the emotion expert: derived, constant (as published) or none."),
@@ -110,6 +114,7 @@ def synthesize(
         "seed": seed,
         "steps": steps,
         "cfg": cfg,
+        "emotion_cfg": emotion_cfg,
         "guidance_schedule": guidance_schedule,
         "alpha": alpha,
         "beta": beta,

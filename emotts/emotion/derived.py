@@ -76,16 +76,21 @@ def derive(
     Args:
         emotion: what is asked for.
         taught: names that recordings taught; they pass unchanged.
-        loudness: dB that a learned emotion lacks at intensity 1 (`emotts.model.ModelConfig.loudness`).
+        loudness: dB that a learned emotion lacks at intensity 1 (`emotts.model_config.ModelConfig.loudness`).
     """
     found = _derive(emotion, taught)
     return replace(found, energy=found.energy + lacking(found.emotion, loudness)) if loudness else found
 
 
-def lacking(emotion: Emotion, loudness: Mapping[str, float]) -> float:
-    """Change of the loudness in dB that a blend of learned emotions lacks: no more than its parts do."""
+def lacking(emotion: Emotion, table: Mapping[str, float]) -> float:
+    """What a blend of learned emotions lacks of a calibrated measure: no more than its parts do.
+
+    Args:
+        emotion: of learned emotions.
+        table: emotion -> what it lacks at intensity 1, such as dB of loudness.
+    """
     felt = emotion.as_mapping()
-    return sum(value * loudness.get(name, 0.0) for name, value in felt.items()) / max(1.0, sum(felt.values()))
+    return sum(value * table.get(name, 0.0) for name, value in felt.items()) / max(1.0, sum(felt.values()))
 
 
 def _derive(emotion: Emotion, taught: Collection[str]) -> Spoken:

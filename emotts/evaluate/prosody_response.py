@@ -42,9 +42,16 @@ FEATURES = (
 DECIBELS = 20.0 / math.log(10.0)
 """Of a neper: the level is the logarithm of an amplitude."""
 
-_LEVEL = FEATURES.index("level")
+SEMITONES = 12.0 / math.log(2.0)
+"""Of a unit of log F0."""
+
+_PITCH, _LEVEL = FEATURES.index("log F0 mean"), FEATURES.index("level")
 _SHARE = 0.5
 """Of the listeners who must agree for a recording to stand for its emotion."""
+
+_CLEAR_SHARE = 0.7
+"""Of the listeners, for its pitch to count. Mild sadness is low and open sadness is high: the mean of both
+would say that intensity 1 changes nothing."""
 
 _SHRINKAGE = 0.1
 _REACH = 4.0  # nats under the loudest frames: about 35 dB
@@ -88,10 +95,12 @@ class ProsodyResponse:
     Attributes:
         directions: emotion -> weights (features,); the mean natural movement has the response 1.
         loudness: emotion -> mean natural movement of the level, dB.
+        pitch: emotion -> mean natural movement of F0 where the emotion is clear, semitones.
     """
 
     directions: Mapping[str, Tensor]
     loudness: Mapping[str, float] = field(default_factory=dict)
+    pitch: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, emotion: str, speech: Speech, neutral: Speech) -> float:
         """Response of speech against its neutral twin: 0 unmoved, 1 as far as natural speech.
@@ -128,24 +137,36 @@ def fit_prosody_response(corpus: Corpus) -> ProsodyResponse:
     Raises:
         DataError: no speaker is both neutral and emotional in it.
     """
-    groups: dict[str, dict[str, list[Tensor]]] = {}
+    groups: dict[str, dict[str, list[tuple[Tensor, float]]]] = {}
     emotional = {u.corpus for u in corpus.utterances if any(u.emotion)}
     for item, utterance in enumerate(corpus.utterances):
         name = _agreed(utterance.emotion) if utterance.corpus in emotional else None
         if name is not None:
             measured = prosody_features(corpus.mel(item), corpus.f0(item))
-            groups.setdefault(utterance.speaker, {}).setdefault(name, []).append(measured)
+            rows = groups.setdefault(utterance.speaker, {}).setdefault(name, [])
+            rows.append((measured, max(utterance.emotion)))
     moved: dict[str, list[Tensor]] = {}
+    clear: dict[str, list[float]] = {}
     for group in groups.values():
         if "neutral" in group:
-            base = torch.stack(group["neutral"]).mean(0)
+            base = torch.stack([row for row, _ in group["neutral"]]).mean(0)
             for name, rows in group.items():
-                moved.setdefault(name, []).extend(row - base for row in rows)
+                moved.setdefault(name, []).extend(row - base for row, _ in rows)
+                pitches = [float(row[_PITCH] - base[_PITCH]) for row, share in rows if share >= _CLEAR_SHARE]
+                clear.setdefault(name, []).extend(pitches)
     if not set(moved) - {"neutral"}:
         raise DataError("no speaker of the training recordings is both neutral and emotional")
     tables = {name: torch.stack(rows).double() for name, rows in moved.items()}
     loudness = {n: DECIBELS * float(t[:, _LEVEL].mean()) for n, t in tables.items() if n in EMOTIONS}
-    return ProsodyResponse(_directions(tables), loudness)
+    pitch = {
+        n: SEMITONES * sum(values) / len(values) for n, values in clear.items() if values and n in EMOTIONS
+    }
+    return ProsodyResponse(_directions(tables), loudness, pitch)
+
+
+def pitch_of_speech(speech: Speech) -> float:
+    """Mean F0 of synthesised speech, semitones above 1 Hz, as `ProsodyResponse.pitch` has it."""
+    return SEMITONES * float(features_of_speech(speech)[_PITCH])
 
 
 def loudness_of_speech(speech: Speech) -> float:

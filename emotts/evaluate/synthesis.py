@@ -100,7 +100,9 @@ def _key(engine: EmoTTS, sentence: Sentence, seed: int, options: dict[str, Any])
     config = engine.model.config
     files = {name: file.sha256 for name, file in sorted(config.files.items())}
     given = {name: value for name, value in sorted(options.items()) if value is not None}
-    fixed = config.model_dump(mode="json", include={"generation", "guidance", "loudness", "emotions"})
+    fixed = config.model_dump(
+        mode="json", include={"generation", "guidance", "loudness", "pitch", "emotions"}
+    )
     content = json.dumps([asked, seed, files, fixed, given], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 

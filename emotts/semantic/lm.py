@@ -267,6 +267,7 @@ class SemanticLM(nn.Module):
         indices: Sequence[int] | None = None,
         fewest: int = 1,
         most: int | None = None,
+        bias: Tensor | None = None,
     ) -> Generation:
         """Draws the codes of a batch of texts.
 
@@ -281,6 +282,7 @@ class SemanticLM(nn.Module):
                 same in whatever batch it is drawn; 0, 1, 2, ... when left out.
             fewest: least codes of an item of free length.
             most: most codes of an item of free length; the model's limit when left out.
+            bias: shape (batch, codebook_size), added to the logits of the codes.
 
         Raises:
             InputError: a total or a bound that the model cannot reach.
@@ -288,7 +290,7 @@ class SemanticLM(nn.Module):
         training = self.training
         self.eval()
         try:
-            return decode(self, inputs, sampling or SamplingConfig(), seed, indices, (fewest, most))
+            return decode(self, inputs, sampling or SamplingConfig(), seed, indices, (fewest, most), bias)
         finally:
             self.train(training)
 

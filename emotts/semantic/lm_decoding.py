@@ -55,15 +55,24 @@ class FixedCache(KeyValueCache):
 class _Item:
     """One text that is being decoded."""
 
-    def __init__(self, total: int | None, bounds: tuple[int, int], generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        total: int | None,
+        bounds: tuple[int, int],
+        generator: torch.Generator,
+        bias: Tensor | None = None,
+    ) -> None:
         self.fewest, self.most = (total, total) if total is not None else bounds
         self.generator = generator
+        self.bias = None if bias is None else bias.double().cpu()
         self.codes: list[int] = []
         self.done = False
 
     def choose(self, logits: Tensor, config: SamplingConfig) -> int:
         """Draws the next code and returns what to feed next; the last class of `logits` is the end."""
         end = len(logits) - 1
+        if self.bias is not None:
+            logits[:end] += self.bias
         if len(self.codes) < self.fewest:
             logits = logits[:end]
         code = sample(logits, self.codes, config, self.generator)
@@ -82,6 +91,7 @@ def decode(
     seed: int | Sequence[int],
     indices: Sequence[int] | None,
     bounds: tuple[int, int | None],
+    bias: Tensor | None = None,
 ) -> Generation:
     """Draws codes until every item has ended; see `SemanticLM.generate`."""
     limit = model.config.max_tokens
@@ -97,8 +107,10 @@ def decode(
         raise InputError(f"{len(seeds)} seeds for {size} texts; give one for each, or one for all")
     totals = [int(n) if known else None for n, known in zip(inputs.totals, inputs.has_total, strict=True)]
     items = [
-        _Item(total, (fewest, most), item_generator(own, number))
-        for total, own, number in zip(totals, seeds, numbers, strict=True)
+        _Item(total, (fewest, most), item_generator(own, number), row)
+        for total, own, number, row in zip(
+            totals, seeds, numbers, [None] * size if bias is None else bias, strict=True
+        )
     ]
     with torch.inference_mode():
         states = torch.stack(list(_steps(model, inputs, items, sampling)), dim=1)
@@ -108,7 +120,12 @@ def decode(
 
 
 def stream_codes(
-    model: SemanticLM, inputs: LMInputs, sampling: SamplingConfig, seed: int, index: int = 0
+    model: SemanticLM,
+    inputs: LMInputs,
+    sampling: SamplingConfig,
+    seed: int,
+    index: int = 0,
+    bias: Tensor | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """Draws the codes of one text one by one: those of `SemanticLM.generate`, as soon as each is known.
 
@@ -118,6 +135,7 @@ def stream_codes(
         sampling: the sampling rule.
         seed: of the request.
         index: number of the item in the request.
+        bias: see `SemanticLM.generate`.
 
     Yields:
         a code, and the latent that predicted it (dim,).
@@ -128,7 +146,8 @@ def stream_codes(
     if len(inputs.phonemes) != 1:
         raise InputError(f"codes are streamed for one text at a time, not {len(inputs.phonemes)}")
     total = int(inputs.totals[0]) if bool(inputs.has_total[0]) else None
-    item = _Item(total, (1, model.config.max_tokens), item_generator(seed, index))
+    row = None if bias is None else bias[0]
+    item = _Item(total, (1, model.config.max_tokens), item_generator(seed, index), row)
     for step, state in enumerate(_steps(model, inputs, [item], sampling)):
         if step < len(item.codes):
             # Cloned outside of inference mode, as `decode` does.
@@ -141,7 +160,8 @@ def _steps(
 ) -> Iterator[Tensor]:
     """States (batch, dim) of one step after the other; its codes are in the items by then."""
     steps = max(item.most for item in items)
-    context = model.context(inputs, steps)
+    size, guided = len(items), _guided(inputs, sampling)
+    context = model.context(inputs.with_neutral_twins(guided) if guided else inputs, steps)
     batch, prefix, _ = context.prefix.shape
     device = context.prefix.device
     caches = [FixedCache(prefix + steps) for _ in model.layers]
@@ -161,10 +181,21 @@ def _steps(
             x = layer(x, positions[:, step : step + 1], seen, cache)
         x = model.final_norm(x[:, 0])
         logits = model.head(x).double().cpu()
+        if guided:
+            plain = logits[size:]
+            logits[guided] = plain + sampling.emotion_cfg * (logits[guided] - plain)
         chosen = [
-            0 if item.done else item.choose(row, sampling) for item, row in zip(items, logits, strict=True)
+            0 if item.done else item.choose(row, sampling)
+            for item, row in zip(items, logits[:size], strict=True)
         ]
-        yield x
+        yield x[:size]
         if all(item.done for item in items):
             break
-        previous = torch.tensor(chosen, device=device)
+        previous = torch.tensor(chosen + [chosen[row] for row in guided], device=device)
+
+
+def _guided(inputs: LMInputs, sampling: SamplingConfig) -> list[int]:
+    """Rows that need a neutral twin beside them."""
+    if sampling.emotion_cfg == 1.0:
+        return []
+    return inputs.emotion.any(1).nonzero()[:, 0].tolist()

@@ -124,6 +124,14 @@ class LMInputs:
         """The same inputs on another device."""
         return LMInputs(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
+    def with_neutral_twins(self, rows: Sequence[int]) -> LMInputs:
+        """The same inputs, followed by those rows once more without their emotion."""
+        index = torch.cat([torch.arange(len(self.voice)), torch.tensor(rows, dtype=torch.long)])
+        emotion = self.emotion.clone()[index]
+        emotion[len(self.voice) :] = 0.0
+        taken = {field.name: getattr(self, field.name)[index] for field in fields(self)}
+        return LMInputs(**{**taken, "emotion": emotion})
+
 
 def _check_item(index: int, ids: Sequence[int], plan: Sequence[int] | None, total: int | None) -> None:
     where = f"text {index + 1}"

@@ -23,6 +23,9 @@ class SamplingConfig(StrictModel):
         repetition_penalty: the odds of a code heard in the window are divided by this, 1 to 20. Codes
             repeat legitimately (a held vowel), so 1, no penalty, is the default.
         repetition_window: how many of the last codes are penalised.
+        emotion_cfg: classifier-free guidance (Ho and Salimans 2022) from neutral speech to the emotion: the
+            logits are n + s (e - n) for those of neutral speech n and those of the emotion e. 1 is none; an
+            item without an emotion is never guided.
     """
 
     temperature: float = Field(default=0.7, ge=0.0, le=5.0)
@@ -30,6 +33,7 @@ class SamplingConfig(StrictModel):
     top_k: int = Field(default=50, ge=0)
     repetition_penalty: float = Field(default=1.0, ge=1.0, le=20.0)
     repetition_window: int = Field(default=10, ge=0)
+    emotion_cfg: float = Field(default=1.0, ge=0.0, le=5.0)
 
 
 def item_generator(seed: int, index: int) -> torch.Generator:

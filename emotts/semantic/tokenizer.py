@@ -7,6 +7,7 @@ a mel reconstruction that is given the voice, so that the codes need not carry i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,9 @@ from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS
 
 HEAD_FRAMES_PER_TOKEN = 2
 """Frames of the CTC head in one token: the head runs at 50 Hz."""
+
+F0_SCALE = 0.25
+"""Log F0 over the speaker's mean is divided by this; one constant, so that excitement stays visible."""
 
 _STACK = FRAMES_PER_TOKEN // HEAD_FRAMES_PER_TOKEN
 
@@ -141,6 +145,22 @@ class SemanticTokenizer(nn.Module):
         """Log posteriors of the phones at 50 Hz for forced alignment, (batch, 2T, 1 + phones)."""
         mask = self._full_mask(mel) if mask is None else mask
         return self._encode(mel, mask)[1].float().log_softmax(dim=-1)
+
+    @torch.no_grad()
+    def code_pitch(self) -> Tensor:
+        """Pitch that each code says by itself, without its neighbours.
+
+        Returns:
+            shape (codebook_size,), semitones above the mean of the speaker; 0 where it is not voiced.
+        """
+        weight = self.from_levels.weight
+        codes = torch.arange(self.codebook_size, device=weight.device)[:, None]
+        mask = torch.ones_like(codes, dtype=torch.bool)
+        x = self.from_levels(self.quantizer.decode(codes).to(weight.dtype))
+        for block in self.token_decoder:
+            x = block(x, mask)
+        f0, voicing, _ = self.prosody_head(x).view(len(codes), -1, 3).float().unbind(-1)
+        return torch.where(voicing.mean(1) > 0, 12 / math.log(2) * F0_SCALE * f0.mean(1), 0.0)
 
     def _full_mask(self, mel: Tensor) -> Tensor:
         return torch.ones(mel.shape[0], mel.shape[1] // FRAMES_PER_TOKEN, dtype=torch.bool, device=mel.device)

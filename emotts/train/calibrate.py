@@ -6,6 +6,8 @@ response comes from outside, as any callable, by default from prosody (`emotts.e
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,8 @@ from emotts.audio.mel import LogMel
 from emotts.emotion.calibration import DoseTable, interpolate, isotonic
 from emotts.emotion.emotion import Emotion
 from emotts.errors import DataError
-from emotts.evaluate.prosody_response import loudness_of_speech
-from emotts.model import MOST_LOUDNESS
+from emotts.evaluate.prosody_response import loudness_of_speech, pitch_of_speech
+from emotts.model_config import MOST_LOUDNESS, MOST_PITCH
 from emotts.text.symbols import encode_base
 from emotts.timebase import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN
 
@@ -33,6 +35,8 @@ Cost = Callable[["EmoTTS", "Speech"], float]
 """What speech costs in words; larger is worse."""
 
 _BATCH = 8
+_TRIAL = 0.15
+"""Nats a semitone at which the effect of a weight is measured."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ def measure_doses(
     alphas: Sequence[float],
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
+    known: Sequence[Point] = (),
+    report: Callable[[list[Point]], None] | None = None,
 ) -> list[Point]:
     """Speaks every text in every voice, emotion, intensity and weight, and measures it.
 
@@ -79,23 +85,32 @@ def measure_doses(
         alphas: rising from 0; β is the model's share of it.
         seed: of all synthesis.
         options: more of `EmoTTS.synthesize`.
+        known: points of a run that was stopped; an emotion and intensity with all its weights is not spoken
+            again.
+        report: called with all points so far whenever an emotion and intensity is done.
     """
     lines = [(text, voice) for text in texts for voice in voices]
     given = dict(options or {})
-    neutral = _speak(engine, lines, None, seed, {})
-    points = []
-    for emotion in emotions:
-        for intensity in intensities:
-            mood = Emotion.from_mapping({emotion: intensity})
-            base = 0.0  # the first weight is 0: what the words cost without guidance
-            for alpha in alphas:
-                weight = {**given, "alpha": alpha} if alpha else {"guidance_schedule": "none"}
-                spoken = _speak(engine, lines, mood, seed, weight)
-                pairs = zip(spoken, neutral, strict=True)
-                moved = sum(response(emotion, made, plain) for made, plain in pairs) / len(lines)
-                words = sum(cost(engine, made) for made in spoken) / len(lines)
-                base = words if not alpha else base
-                points.append(Point(emotion, float(intensity), float(alpha), moved, words - base))
+    points: list[Point] = []
+    neutral: list[Speech] = []
+    for emotion, intensity in itertools.product(emotions, intensities):
+        done = [p for p in known if (p.emotion, p.intensity) == (emotion, float(intensity))]
+        if [p.alpha for p in done] == [float(alpha) for alpha in alphas]:
+            points += done
+            continue
+        neutral = neutral or _speak(engine, lines, None, seed, {})
+        mood = Emotion.from_mapping({emotion: intensity})
+        base = 0.0  # the first weight is 0: what the words cost without guidance
+        for alpha in alphas:
+            weight = {**given, "alpha": alpha} if alpha else {"guidance_schedule": "none"}
+            spoken = _speak(engine, lines, mood, seed, weight)
+            pairs = zip(spoken, neutral, strict=True)
+            moved = sum(response(emotion, made, plain) for made, plain in pairs) / len(lines)
+            words = sum(cost(engine, made) for made in spoken) / len(lines)
+            base = words if not alpha else base
+            points.append(Point(emotion, float(intensity), float(alpha), moved, words - base))
+        if report is not None:
+            report(points)
     return points
 
 
@@ -128,6 +143,50 @@ def measure_loudness(
         moved = [loudness_of_speech(s) - plain for s, plain in zip(spoken, neutral, strict=True)]
         lack = wanted - sum(moved) / len(moved)
         found[emotion] = round(min(max(lack, -MOST_LOUDNESS), MOST_LOUDNESS), 1)
+    return found
+
+
+def measure_pitch(
+    engine: EmoTTS,
+    texts: Sequence[str],
+    voices: Sequence[str],
+    natural: Mapping[str, float],
+    seed: int = 0,
+) -> dict[str, float]:
+    """Weights of `ModelConfig.pitch` that bring the pitch of emotional speech to that of natural speech.
+
+    A language model that read most texts and voices in neutral speech only falls short with them. Two
+    speakings of each emotion, without a weight and with one, give a line, on which the weight is found.
+
+    Args:
+        engine: its configuration is changed while this runs, and set back.
+        texts: what is said.
+        voices: who says it.
+        natural: emotion -> semitones against neutral, in natural recordings.
+        seed: of all synthesis.
+
+    Returns:
+        emotion -> nats a semitone at intensity 1, to a hundredth, at most ±`MOST_PITCH`.
+    """
+    lines = [(text, voice) for text in texts for voice in voices]
+    given, unguided = engine.model.config, {"guidance_schedule": "none"}
+
+    def rise(name: str, weight: float) -> float:
+        engine.model.config = given.model_copy(update={"pitch": {name: weight}})
+        spoken = _speak(engine, lines, Emotion.from_mapping({name: 1.0}), seed, unguided)
+        return sum(map(pitch_of_speech, spoken)) / len(lines) - neutral
+
+    neutral = sum(map(pitch_of_speech, _speak(engine, lines, None, seed, {}))) / len(lines)
+    found = {}
+    try:
+        for name, wanted in natural.items():
+            start = rise(name, 0.0)
+            trial = math.copysign(_TRIAL, wanted - start)
+            slope = (rise(name, trial) - start) / trial
+            weight = (wanted - start) / slope if slope > 0 else 0.0
+            found[name] = round(min(max(weight, -MOST_PITCH), MOST_PITCH), 2)
+    finally:
+        engine.model.config = given
     return found
 
 

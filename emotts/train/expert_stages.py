@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from emotts.train.calibrate import (
     choose_table,
     measure_doses,
     measure_loudness,
+    measure_pitch,
     recognition_cost,
 )
 from emotts.train.recipe import Run
@@ -90,25 +93,32 @@ def calibrate(run: Run) -> str:
         raise DataError("the recipe names no voices (pack.voices), so there is nobody to speak")
     engine = EmoTTS.from_pretrained(run.model)
     # What an earlier calibration added must not be measured as the networks' own.
-    engine.model.config = engine.model.config.model_copy(update={"loudness": {}})
+    engine.model.config = engine.model.config.model_copy(update={"loudness": {}, "pitch": {}})
     response = load_response(settings.response, open_corpus(run, split="train", speeds=False))
     emotions = [name for name in engine.model.components["expert"].config.classes if name != NEUTRAL]
     texts = calibration_texts(open_corpus(run, split="dev"), settings.sentences)
+    known = {kind: _known(getattr(response, kind, {}), emotions) for kind in ("loudness", "pitch")}
+    pitch = measure_pitch(engine, texts, voices, known["pitch"], settings.seed)
+    engine.model.config = engine.model.config.model_copy(update={"pitch": pitch})
     key, points = _measured(run, engine, voices, emotions, texts, response)
     table = choose_table(points, settings.worst_cost)
     guidance = settings.guidance.model_copy(update={"table": table})
     engine.model.config = engine.model.config.model_copy(update={"guidance": guidance})
-    natural = {name: value for name, value in getattr(response, "loudness", {}).items() if name in emotions}
-    loudness = measure_loudness(engine, texts, voices, natural, settings.seed)
+    loudness = measure_loudness(engine, texts, voices, known["loudness"], settings.seed)
     record = {"key": key, "points": [vars(point) for point in points]}
-    record |= {"table": table.model_dump(mode="json"), "natural_loudness": natural, "loudness": loudness}
+    record |= {"table": table.model_dump(mode="json"), "natural": known, "loudness": loudness, "pitch": pitch}
     _write_record(run, record)
-    updated = config.model_copy(update={"guidance": guidance, "loudness": loudness})
+    updated = config.model_copy(update={"guidance": guidance, "loudness": loudness, "pitch": pitch})
     write_atomically(run.model / CONFIG_FILE, updated.dump().encode(), force=True)
     return ", ".join(
-        f"{name} alpha {values[-1]:.2g} loudness {loudness.get(name, 0.0):+.1f} dB"
+        f"{name} alpha {values[-1]:.2g} loudness {loudness.get(name, 0.0):+.1f} dB "
+        f"pitch {pitch.get(name, 0.0):+.2f}"
         for name, values in table.alpha.items()
     )
+
+
+def _known(table: Mapping[str, float], emotions: Sequence[str]) -> dict[str, float]:
+    return {name: value for name, value in table.items() if name in emotions}
 
 
 def _measured(
@@ -124,16 +134,26 @@ def _measured(
     key = {
         "networks": {name: file.sha256 for name, file in sorted(config.files.items())},
         "generation": config.generation.model_dump(mode="json"),
+        "pitch": config.pitch,
         "settings": settings.model_dump(mode="json", exclude={"worst_cost"}),
         "voices": voices,
         "texts": texts,
     }
+    known: list[Point] = []
     try:
         record = json.loads((run.exp / RECORD_FILE).read_text(encoding="utf-8"))
         if record["key"] == key:
-            return key, [Point(**point) for point in record["points"]]
+            known = [Point(**point) for point in record["points"]]
     except (OSError, ValueError, KeyError, TypeError):
         pass  # none, or one of another version
+    total = len(emotions) * len(settings.intensities) * len(settings.alphas)
+
+    def report(points: list[Point]) -> None:
+        _write_record(run, {"key": key, "points": [vars(point) for point in points]})
+        last = points[-1]
+        sys.stderr.write(f"calibrate: {len(points)} of {total} weights, {last.emotion} {last.intensity:g}\n")
+        sys.stderr.flush()
+
     points = measure_doses(
         engine,
         texts,
@@ -145,8 +165,9 @@ def _measured(
         settings.alphas,
         settings.seed,
         {"guidance_schedule": settings.guidance.schedule},
+        known,
+        report,
     )
-    _write_record(run, {"key": key, "points": [vars(point) for point in points]})
     return key, points
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from emotts.data.shards import Corpus, Utterance
 from emotts.emotion import EMOTIONS
 from emotts.errors import DataError, ModelError
-from emotts.model import COMPONENTS, OPTIONAL_COMPONENTS, ModelConfig, save_model
+from emotts.model import COMPONENTS, OPTIONAL_COMPONENTS, save_model
+from emotts.model_config import ModelConfig
 from emotts.text.symbols import decode, kind
 from emotts.timebase import FRAMES_PER_TOKEN, TOKEN_RATE
 from emotts.train.recipe import MODULES, RecipeConfig, Run

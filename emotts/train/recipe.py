@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from emotts.config import StrictModel
 from emotts.emotion.calibration import MAX_ALPHA, GuidanceConfig
 from emotts.errors import InputError
-from emotts.model import GenerationConfig
+from emotts.model_config import GenerationConfig
 from emotts.train.config import TrainConfig
 
 TASKS: dict[str, tuple[str, str, str]] = {

@@ -15,7 +15,8 @@ from emotts.cli.main import run
 from emotts.emotion.calibration import DoseTable, GuidanceConfig
 from emotts.emotion.expert import EmotionExpert, EmotionExpertConfig
 from emotts.errors import InputError, ModelError
-from emotts.model import GenerationConfig, ModelConfig, load_config, load_model, save_model
+from emotts.model import load_config, load_model, save_model
+from emotts.model_config import GenerationConfig, ModelConfig
 from emotts.voice import Voice
 
 TEXT = "The boy was there."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,22 @@ def test_what_the_speech_lacks_in_loudness_grows_with_the_intensity() -> None:
     assert derive(Emotion.parse("sad"), ACTED, loudness) == Spoken(Emotion.parse("sad"))
     surprised = derive(Emotion.parse("surprised"), ACTED, loudness)
     assert surprised.energy == pytest.approx(2.0 + 0.45 * 4.0 + 0.35 * 2.0), "the rule's own, and its blend's"
+
+
+def test_a_calibrated_pitch_reaches_the_codes_of_files_and_streams(tiny_model: Path) -> None:
+    tts = EmoTTS.from_pretrained(tiny_model, device="cpu")
+    asked = {"emotion": "angry:0.5", "seed": 1, "tokens": 60, "temperature": 0.0, "guidance_schedule": "none"}
+    plain = tts.synthesize("We have to leave now.", **asked)
+    calm = tts.synthesize("We have to leave now.", **{**asked, "emotion": None})
+    tts.model.config = tts.model.config.model_copy(update={"pitch": {"angry": 0.3}})
+    tts.model.code_pitch = torch.zeros(tts.model.components["tokenizer"].codebook_size)
+    tts.model.code_pitch[3] = 1e6
+    raised = tts.synthesize("We have to leave now.", **asked)
+    assert set(raised.tokens.tolist()) == {3} and set(plain.tokens.tolist()) != {3}
+    neutral = tts.synthesize("We have to leave now.", **{**asked, "emotion": None})
+    assert np.array_equal(neutral.tokens, calm.tokens)
+    chunks = list(tts.stream("We have to leave now.", lookahead=None, **asked))
+    assert np.allclose(np.concatenate([c.audio for c in chunks]), raised.audio, atol=1e-3)
 
 
 def test_a_calibrated_loudness_reaches_files_and_streams(tts: EmoTTS, tiny_model: Path) -> None:

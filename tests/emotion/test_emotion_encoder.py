@@ -20,7 +20,8 @@ from emotts.emotion.encoder import (
     stretch,
 )
 from emotts.errors import AudioError, InputError, ModelError
-from emotts.model import ModelConfig, load_model, save_model
+from emotts.model import load_model, save_model
+from emotts.model_config import ModelConfig
 
 TINY = EmotionEncoderConfig(dim=16, layers=1, expansion=1, embedding_dim=8)
 

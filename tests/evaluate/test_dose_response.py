@@ -38,7 +38,7 @@ from emotts.evaluate.guidance_comparison import compare_guidance, conditions
 from emotts.evaluate.judge import FEATURES, EmotionJudge
 from emotts.evaluate.lists import Sentence
 from emotts.evaluate.wer import WordErrors
-from emotts.model import ModelConfig
+from emotts.model_config import ModelConfig
 
 ROOT = Path(__file__).parents[2]
 JUDGED = ("neutral", "angry", "happy", "sad", "afraid")

@@ -29,7 +29,7 @@ from emotts.evaluate.judge import CLASSES, FEATURES, FIVE, EmotionJudge
 from emotts.evaluate.judge.training import Recordings
 from emotts.evaluate.lists import Sentence
 from emotts.evaluate.wer import WordErrors
-from emotts.model import ModelConfig
+from emotts.model_config import ModelConfig
 
 
 def sentences(count: int = 2) -> list[Sentence]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from emotts.errors import InputError
 from emotts.semantic.lm import SemanticLM
+from emotts.semantic.lm_decoding import stream_codes
 from emotts.semantic.lm_inputs import LMInputs, SemanticLMConfig, plan_geometry
 from emotts.semantic.sampling import SamplingConfig
 
@@ -122,9 +125,10 @@ def test_geometry_puts_each_phoneme_at_its_place():
     assert torch.allclose(geometry.place[0, :3, 0], torch.tensor([0.25, 0.75, 1 / 6]))
 
 
-def test_decoding_gives_the_latents_of_teacher_forcing(model):
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_decoding_gives_the_latents_of_teacher_forcing(model, scale):
     inputs = build(TEXTS)
-    made = model.generate(inputs, seed=1, most=20)
+    made = model.generate(inputs, SamplingConfig(emotion_cfg=scale), seed=1, most=20)
     lengths = [len(codes) for codes in made.codes]
     mask = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
     codes = torch.zeros(mask.shape, dtype=torch.long)
@@ -169,12 +173,46 @@ def test_free_length_is_ended_by_the_model_within_bounds(model):
             model.head.bias.copy_(bias)
 
 
-def test_an_item_is_the_same_alone_and_in_a_batch(model):
-    together = model.generate(build(TEXTS), seed=5, most=25)
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+def test_an_item_is_the_same_alone_and_in_a_batch(model, scale):
+    sampling = SamplingConfig(emotion_cfg=scale)
+    together = model.generate(build(TEXTS), sampling, seed=5, most=25)
     for row, text in enumerate(TEXTS):
-        alone = model.generate(build([text]), seed=5, indices=[row], most=25)
+        alone = model.generate(build([text]), sampling, seed=5, indices=[row], most=25)
         assert torch.equal(alone.codes[0], together.codes[row])
         torch.testing.assert_close(alone.latents[0], together.latents[row], atol=1e-4, rtol=1e-4)
+
+
+def test_guidance_goes_from_neutral_to_the_emotion_and_past_it(model):
+    inputs = build(TEXTS[:1])
+    neutral = replace(inputs, emotion=torch.zeros_like(inputs.emotion))
+    codes, mask = codes_for([6])
+    plain, moved = (model(given, codes, mask).logits[0, 0, :12] for given in (neutral, inputs))
+    for scale in (0.0, 1.0, 3.0):
+        made = model.generate(inputs, SamplingConfig(temperature=0, emotion_cfg=scale)).codes[0]
+        assert made[0] == (plain + scale * (moved - plain)).argmax()
+    still = model.generate(neutral, SamplingConfig(temperature=0)).codes[0]
+    assert torch.equal(model.generate(inputs, SamplingConfig(temperature=0, emotion_cfg=0)).codes[0], still)
+
+
+def test_guidance_leaves_neutral_items_alone(model):
+    inputs = build(TEXTS)
+    inputs.emotion[[0, 3]] = 0.0
+    plain = model.generate(inputs, seed=2, most=25)
+    guided = model.generate(inputs, SamplingConfig(emotion_cfg=3.0), seed=2, most=25)
+    same = [torch.equal(a, b) for a, b in zip(plain.codes, guided.codes, strict=True)]
+    assert same[0] and same[3] and not all(same)
+
+
+def test_a_bias_is_added_to_the_codes_of_its_item(model):
+    inputs, bias = build(TEXTS), torch.zeros(5, 12)
+    bias[1, 7] = 1e3
+    plain = model.generate(inputs, seed=2, most=25)
+    moved = model.generate(inputs, seed=2, most=25, bias=bias)
+    assert moved.codes[1].tolist() == [7] * 11
+    assert all(torch.equal(plain.codes[row], moved.codes[row]) for row in (0, 2, 3, 4))
+    streamed = list(stream_codes(model, build(TEXTS[1:2]), SamplingConfig(), 2, 1, bias[1:2]))
+    assert [code for code, _ in streamed] == [7] * 11
 
 
 def test_the_seed_decides(model):

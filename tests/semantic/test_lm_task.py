@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from emotts.errors import DataError, InputError
 from emotts.semantic.lm_inputs import LMInputs, SemanticLMConfig
-from emotts.train.tasks.lm import SemanticLMTask, SemanticLMTaskConfig, corrupt_codes, jitter_plan
+from emotts.train.tasks.lm import (
+    SemanticLMTask,
+    SemanticLMTaskConfig,
+    corrupt_codes,
+    jitter_plan,
+    shuffle_pieces,
+)
 
 MODEL = SemanticLMConfig(
     symbols=20, codebook_size=12, dim=16, heads=2, text_layers=1, layers=1, voice_dim=4, dropout=0.0
@@ -198,6 +204,68 @@ def test_emotional_training_keeps_to_corpora_that_hold_emotions():
     corpus.utterances[3].emotion = [0.0] * 8
     with pytest.raises(DataError):
         make(corpus, emotional=True)
+
+
+def test_voices_are_swapped_as_often_as_listeners_heard_an_emotion():
+    corpus = FakeCorpus(9)
+    for utterance, heard in zip(corpus.utterances, (0.0, 0.5, 1.0) * 3, strict=True):
+        utterance.emotion = [heard] + [0.0] * 7
+    task = make(corpus, voice_swap=0.8, **CLEAN)
+    strangers = torch.zeros(9)
+    for seed in range(400):
+        voices = task.collate(list(range(9)), torch.Generator().manual_seed(seed))["voice"][:, 0]
+        strangers += voices != 1.0 + (torch.arange(9) + 1) % 9
+    # One swap in nine draws the voice that the item would have had anyway.
+    expected = torch.tensor([0.0, 0.5, 1.0] * 3) * 0.8 * 8 / 9
+    assert not strangers[::3].any(), "neutral speech keeps its speaker"
+    torch.testing.assert_close(strangers / 400, expected, atol=0.08, rtol=0.0)
+
+
+def test_emotional_training_takes_voices_of_speakers_who_were_only_ever_neutral():
+    corpus = FakeCorpus(8)
+    for number, utterance in enumerate(corpus.utterances):
+        utterance.emotion = [float(number % 2)] + [0.0] * 7
+    task = make(corpus, emotional=True, voice_swap=1.0, **CLEAN)
+    seen = set()
+    for seed in range(40):
+        seen |= set(task.collate([0, 1, 2, 3], torch.Generator().manual_seed(seed))["voice"][:, 0].tolist())
+    assert seen == {1.0 + index for index in range(8)}
+
+
+def test_clear_recordings_count_several_times():
+    corpus = FakeCorpus(4)
+    corpus.utterances[2].emotion = [0.0, 0.7] + [0.0] * 6
+    task = make(corpus, clear_repeats=3)
+    assert task.identify(range(len(task.lengths()))) == ["u0", "u1", "u2", "u2", "u2", "u3"]
+    assert task.lengths()[2:5] == [corpus.utterances[2].tokens] * 3
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40).filter(sum), st.integers(0, 999))
+@settings(max_examples=60, deadline=None)
+def test_shuffled_pieces_are_a_new_order_of_phonemes_and_their_tokens(plan, seed):
+    plan = torch.tensor(plan)
+    order, places = shuffle_pieces(plan, torch.Generator().manual_seed(seed))
+    assert sorted(order.tolist()) == list(range(len(plan)))
+    assert order[0] == 0 and order[-1] == len(plan) - 1, "pauses at the ends stay there"
+    owners = torch.arange(len(plan)).repeat_interleave(plan)
+    assert torch.equal(owners[places], order.repeat_interleave(plan[order])), "tokens follow their phonemes"
+
+
+def test_a_shuffled_batch_keeps_the_code_of_every_phoneme():
+    corpus = FakeCorpus(6)
+    for utterance in corpus.utterances:
+        utterance.phonemes = utterance.phonemes * 4
+        utterance.durations = utterance.durations * 4
+        utterance.tokens *= 4
+    batch = make(corpus, shuffle_share=1.0, **CLEAN).collate(list(range(6)), torch.Generator().manual_seed(0))
+    moved = 0
+    for row, utterance in enumerate(corpus.utterances):
+        count = len(utterance.phonemes)
+        phonemes, plan = batch["phonemes"][row, :count], batch["durations"][row, :count]
+        assert torch.equal(batch["codes"][row, : utterance.tokens], phonemes.repeat_interleave(plan))
+        assert torch.equal(batch["input_codes"][row], batch["codes"][row])
+        moved += phonemes.tolist() != utterance.phonemes
+    assert moved
 
 
 def test_the_speaker_classifier_is_fought_more_as_training_goes_on():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -78,6 +80,22 @@ def test_heads_after_the_quantiser_know_the_codes_alone(tokenizer: SemanticToken
     one, other = tokenizer(mel, mask, voice), tokenizer(nudged, mask, voice)
     torch.testing.assert_close(one.phones, other.phones, atol=1e-6, rtol=0)
     assert not torch.equal(one.ctc, other.ctc)
+
+
+def test_the_pitch_of_a_code_is_what_the_head_says_of_it_alone(tokenizer: SemanticTokenizer) -> None:
+    with torch.no_grad():
+        tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = 9.0
+        pitch = tokenizer.code_pitch()
+        x = tokenizer.from_levels(tokenizer.quantizer.decode(torch.tensor([[5]])))
+        for block in tokenizer.token_decoder:
+            x = block(x, torch.ones(1, 1, dtype=torch.bool))
+        f0 = tokenizer.prosody_head(x).view(-1, 3)[:, 0]
+        assert pitch.shape == (12,) and len(pitch.unique()) > 6
+        # The head speaks of quarters of a unit of log F0.
+        assert pitch[5] == pytest.approx(float(12 * 0.25 * f0.mean() / math.log(2)), abs=1e-4)
+        tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = -9.0
+        assert not tokenizer.code_pitch().any(), "unvoiced codes have none"
+        tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = 0.0
 
 
 def test_gradients_pass_the_quantiser_to_the_input() -> None:

@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -7,7 +8,7 @@ from torch import Tensor
 from emotts.errors import DataError
 from emotts.text.symbols import encode
 from emotts.timing.predictor import DurationPredictorConfig
-from emotts.train.tasks.duration import DurationTask, DurationTaskConfig
+from emotts.train.tasks.duration import DurationTask, DurationTaskConfig, speaker_tempos
 
 _HELLO, _WORLD = ["h", "ə", "l", "ˈoʊ"], ["w", "ˈɜː", "l", "d"]
 TEXTS = [
@@ -126,3 +127,35 @@ def test_a_plan_of_another_text_is_refused():
     corpus.utterances[2].durations = [1, 2]
     with pytest.raises(DataError, match="2 durations for 13 phonemes"):
         DurationTask(DurationTaskConfig(model=SMALL), corpus, corpus)
+
+
+def test_the_tempo_is_that_of_neutral_speech():
+    corpus = ToyCorpus()
+    tempos = speaker_tempos(corpus, range(len(corpus.utterances)))
+    assert set(tempos) == {"1", "2"}
+    assert math.exp(tempos["2"] - tempos["1"]) == pytest.approx(9 / 5, rel=0.03), "4 and 8, and 1 on average"
+    for utterance in corpus.utterances:
+        if utterance.emotion[1]:
+            utterance.durations = [1000] * len(utterance.phonemes)
+    assert speaker_tempos(corpus, range(len(corpus.utterances))) == tempos
+
+
+def test_swapped_voices_bring_their_tempo_to_emotional_items_only():
+    corpus = ToyCorpus()
+    task = DurationTask(DurationTaskConfig(model=SMALL, drop=0.0, voice_swap=1.0), corpus, corpus)
+    plain = DurationTask(DurationTaskConfig(model=SMALL, drop=0.0), corpus, corpus)
+    change = math.exp(task.tempo["2"] - task.tempo["1"])
+    everyone = list(range(len(corpus.utterances)))
+    given = plain.collate(everyone, torch.Generator().manual_seed(0))["durations"]
+    voices = set()
+    for seed in range(10):
+        batch = task.collate(everyone, torch.Generator().manual_seed(seed))
+        for row, utterance in enumerate(corpus.utterances):
+            speaker = str(int(batch["voice"][row].argmax()))
+            power = int(speaker) - int(utterance.speaker)
+            torch.testing.assert_close(batch["durations"][row], given[row] * change**power)
+            if not utterance.emotion[1]:
+                assert speaker == utterance.speaker
+            else:
+                voices.add((utterance.speaker, speaker))
+    assert len(voices) == 4, "everybody speaks with every voice"

@@ -11,7 +11,7 @@ from emotts.emotion import Emotion
 from emotts.errors import DataError, InputError
 from emotts.evaluate.prosody_response import FEATURES, fit_prosody_response, prosody_features
 from emotts.train import calibrate as calibrate_module
-from emotts.train.calibrate import Point, choose_table, measure_doses, measure_loudness
+from emotts.train.calibrate import Point, choose_table, measure_doses, measure_loudness, measure_pitch
 from emotts.train.expert_stages import calibration_texts, load_response
 from emotts.train.recipe import CalibrateConfig
 
@@ -109,6 +109,23 @@ def test_every_point_is_compared_with_its_neutral_twin() -> None:
     assert engine.asked[1][2] == {"guidance_schedule": "none"}, "weight 0 is no guidance"
 
 
+def test_a_calibration_that_was_stopped_goes_on_with_what_is_missing() -> None:
+    def measure(engine, **more) -> list[Point]:
+        response = lambda emotion, speech, neutral: speech.emotion.intensity + speech.alpha  # noqa: E731
+        cost = lambda engine, speech: 1 + speech.alpha  # noqa: E731
+        emotions, doses = ["sad", "angry"], ((0.5, 1.0), (0.0, 2.0))
+        return measure_doses(engine, ["x"], ["anna"], emotions, response, cost, *doses, **more)
+
+    reported = []
+    whole = measure(FakeEngine(), report=lambda points: reported.append(list(points)))
+    assert [len(points) for points in reported] == [2, 4, 6, 8] and reported[-1] == whole
+    engine = FakeEngine()
+    assert measure(engine, known=reported[1] + whole[4:5]) == whole, "a half-measured intensity is made again"
+    assert len(engine.asked) == 1 + 4, "neutral, and what was missing"
+    engine = FakeEngine()
+    assert measure(engine, known=whole) == whole and not engine.asked
+
+
 def test_the_loudness_is_measured_against_natural_speech(monkeypatch: pytest.MonkeyPatch) -> None:
     def level(speech) -> float:
         return -30 + {"angry": 4.0, "sad": -1.0}.get(speech.emotion.name, 0.0) + len(speech.text)
@@ -119,6 +136,27 @@ def test_the_loudness_is_measured_against_natural_speech(monkeypatch: pytest.Mon
     found = measure_loudness(engine, ["x", "yy"], ["anna"], natural)
     assert found == {"angry": 7.5, "sad": 0.0, "happy": 15.0}, "what is missing, no more than 15 dB"
     assert [options for _, _, options in engine.asked] == [{}] * 4, "guided as users hear it"
+
+
+def test_the_pitch_is_brought_to_that_of_natural_speech(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speech rises by itself, and by 10 semitones for each nat."""
+    engine = FakeEngine()
+    given = SimpleNamespace(pitch={}, model_copy=lambda update: SimpleNamespace(**update))
+    engine.model = SimpleNamespace(config=given)
+
+    def pitch(speech) -> float:
+        own = {"angry": 2.0, "sad": 1.5, "afraid": 8.0}.get(speech.emotion.name, 0.0)
+        return 80 + len(speech.text) + own + 10 * engine.model.config.pitch.get(speech.emotion.name, 0.0)
+
+    monkeypatch.setattr(calibrate_module, "pitch_of_speech", pitch)
+    natural = {"angry": 8.0, "sad": 2.6, "afraid": 6.0}
+    assert measure_pitch(engine, ["x", "yy"], ["anna"], natural) == {
+        "angry": 0.3,
+        "sad": 0.11,
+        "afraid": -0.2,
+    }
+    assert engine.model.config is given
+    assert all(o == {"guidance_schedule": "none"} for _, emotion, o in engine.asked if emotion)
 
 
 class FakeCorpus:
@@ -156,6 +194,10 @@ def test_the_natural_movement_has_the_response_one() -> None:
     assert sum(moved) / len(moved) == pytest.approx(1.0, abs=0.05)
     # The level is a logarithm of amplitude, and angry speech is one neper up.
     assert response.loudness == {"angry": pytest.approx(20 / math.log(10), abs=1.0)}
+    assert response.pitch == {"angry": pytest.approx(12 * math.log2(1.2), abs=0.1)}
+    for utterance in corpus.utterances:
+        utterance.emotion[1] *= 0.6
+    assert fit_prosody_response(corpus).pitch == {}, "pitch counts where the emotion is clear"
     assert min(moved) > 0.5 and response.of_features("angry", torch.zeros(len(FEATURES))) == 0
     with pytest.raises(DataError, match="no sad speech"):
         response("sad", None, None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import torch
 from pydantic import Field
@@ -19,6 +21,9 @@ from emotts.train.task import Batch, Loss, Task
 EVALUATION_BATCH = 32
 EVALUATION_SEED = 0
 
+NEUTRAL_BELOW = 0.5
+"""Votes for any emotion under which an utterance tells a speaker's tempo."""
+
 
 class DurationTaskConfig(StrictModel):
     """Options of the training.
@@ -28,12 +33,16 @@ class DurationTaskConfig(StrictModel):
         learning_rate: base rate of AdamW.
         weight_decay: of AdamW.
         drop: share of items that hide the voice, and of items that hide the emotion.
+        voice_swap: largest share of emotional items that get the voice of any other speaker, and durations
+            brought to that speaker's tempo; in proportion to the votes for an emotion, as for the language
+            model. Without it an emotion also brings the tempo of the actors who recorded it.
     """
 
     model: DurationPredictorConfig = DurationPredictorConfig()
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     drop: float = Field(0.1, ge=0, le=1)
+    voice_swap: float = Field(0.0, ge=0, le=1)
 
 
 class DurationTask(Task):
@@ -56,6 +65,8 @@ class DurationTask(Task):
         self.items, self.dev_items = _aligned(train), _aligned(dev)
         if not self.items:
             raise DataError("no training utterance has an alignment: run the align stage first")
+        self.tempo = speaker_tempos(train, self.items) if config.voice_swap else {}
+        self.swaps = [i for i in self.items if train.utterances[i].speaker in self.tempo]
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """One AdamW, "model"."""
@@ -79,11 +90,24 @@ class DurationTask(Task):
             (batch, emotion_dim), "acted" (batch,), whether listeners heard any emotion, and "weight" (1,),
             the phonemes that the loss averages over.
         """
-        batch = _batch(self.train, [self.items[index] for index in indices], generator)
+        items = [self.items[index] for index in indices]
+        batch = _batch(self.train, items, generator)
+        for row, item in enumerate(items):
+            self._swap_voice(batch, row, item, generator)
         keep = torch.rand(len(indices), 2, generator=generator) >= self.config.drop
         batch["voice"] = batch["voice"] * keep[:, :1]
         batch["emotion"] = batch["emotion"] * keep[:, 1:]
         return batch
+
+    def _swap_voice(self, batch: Batch, row: int, item: int, generator: torch.Generator) -> None:
+        """Gives an emotional item another speaker's voice and tempo, now and then."""
+        utterance = self.train.utterances[item]
+        share = self.config.voice_swap * sum(utterance.emotion) * (utterance.speaker in self.tempo)
+        if share and float(torch.rand((), generator=generator)) < share:
+            other = self.swaps[int(torch.randint(len(self.swaps), (1,), generator=generator))]
+            change = self.tempo[self.train.utterances[other].speaker] - self.tempo[utterance.speaker]
+            batch["voice"][row] = self.train.embedding(other)
+            batch["durations"][row] *= math.exp(change)
 
     def losses(self, batch: Batch) -> Iterator[Loss]:
         """One update of "model"."""
@@ -124,6 +148,40 @@ class DurationTask(Task):
             "total_error_percent": 100 * relative.abs().mean().item(),
             "total_bias_percent": 100 * relative.mean().item(),
         }
+
+
+def speaker_tempos(corpus: Corpus, items: Sequence[int]) -> dict[str, float]:
+    """How slowly each speaker speaks without an emotion.
+
+    Args:
+        corpus: with plans.
+        items: utterances that count.
+
+    Returns:
+        speaker -> mean logarithm of an utterance's length over what its phonemes last on average, for
+        speakers with neutral utterances; pauses and outer phonemes as `inner_mask` has it.
+    """
+    calm = [item for item in items if sum(corpus.utterances[item].emotion) < NEUTRAL_BELOW]
+    sums: dict[int, float] = defaultdict(float)
+    counts: dict[int, int] = defaultdict(int)
+    inner: dict[int, list[tuple[int, int]]] = {}
+    for item in calm:
+        utterance = corpus.utterances[item]
+        ids = torch.tensor(utterance.phonemes)[None]
+        heard = inner_mask(
+            ids, torch.ones_like(ids, dtype=torch.bool), torch.tensor([any(utterance.emotion)])
+        )
+        pairs = zip(utterance.phonemes, utterance.durations or (), heard[0].tolist(), strict=True)
+        inner[item] = [(phoneme, duration) for phoneme, duration, counted in pairs if counted]
+        for phoneme, duration in inner[item]:
+            sums[phoneme] += duration
+            counts[phoneme] += 1
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for item, pairs in inner.items():
+        length, usual = sum(d for _, d in pairs), sum(sums[p] / counts[p] for p, _ in pairs)
+        if length and usual:
+            ratios[corpus.utterances[item].speaker].append(math.log(length / usual))
+    return {speaker: sum(values) / len(values) for speaker, values in ratios.items()}
 
 
 def _aligned(corpus: Corpus) -> list[int]:

@@ -9,6 +9,7 @@ reads the latents, through which an actor's voice could reach the decoder togeth
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -29,6 +30,12 @@ from emotts.train.tasks.emotion_encoder import emotional_items
 
 EVALUATION_BATCH = 16
 
+PIECE = (3, 8)
+"""Phonemes of a piece that `shuffle_pieces` moves: about half a word to two words."""
+
+CLEAR_SHARE = 0.7
+"""Votes for one emotion from which on a recording counts as clear."""
+
 
 class SemanticLMTaskConfig(StrictModel):
     """How the semantic language model is trained.
@@ -48,6 +55,13 @@ class SemanticLMTaskConfig(StrictModel):
         emotion_drop: items without an emotion.
         max_seconds: longer utterances are left out.
         dev_items: most dev utterances of one evaluation.
+        voice_swap: largest share of emotional items that get the voice of any other speaker; an item whose
+            listeners heard an emotion in half of their votes gets half of it. Without it a voice that was
+            only ever recorded in neutral speech keeps most of its calm under every emotion.
+        shuffle_share: items whose phonemes are cut into short pieces that change places, codes and plan with
+            them (`shuffle_pieces`). Emotional corpora have few texts: the model would know them by heart and
+            hold any other text to be calm.
+        clear_repeats: times that an item counts whose listeners agreed on its emotion (`CLEAR_SHARE`).
         emotional: train on corpora that hold emotions only.
         frozen: names of submodules that keep their weights, such as `voice_projection`.
         speaker_reversal: largest strength of the reversed gradient of a speaker classifier that reads the
@@ -68,6 +82,9 @@ class SemanticLMTaskConfig(StrictModel):
     emotion_drop: float = Field(default=0.1, ge=0.0, le=1.0)
     max_seconds: float = Field(default=15.0, gt=0.0)
     dev_items: int = Field(default=128, ge=1)
+    voice_swap: float = Field(default=0.0, ge=0.0, le=1.0)
+    shuffle_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    clear_repeats: int = Field(default=1, ge=1)
     emotional: bool = False
     frozen: tuple[str, ...] = ()
     speaker_reversal: float = Field(default=0.0, ge=0.0)
@@ -96,6 +113,28 @@ def jitter_plan(durations: Tensor, share: float, generator: torch.Generator) -> 
     moved = torch.where((ends == 0) | (ends == total), ends, moved)
     moved = moved.clamp(0, total).cummax(0).values
     return torch.diff(moved, prepend=moved.new_zeros(1))
+
+
+def shuffle_pieces(durations: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A new order of an utterance's phonemes, in pieces of 3 to 8; the first and the last keep their places.
+
+    Args:
+        durations: shape (phonemes,), tokens.
+        generator: random source.
+
+    Returns:
+        the places that phonemes (phonemes,) and tokens (tokens,) are taken from.
+    """
+    count = len(durations)
+    sizes = torch.randint(PIECE[0], PIECE[1] + 1, (max(1, count),), generator=generator)
+    cuts = [0, *(1 + sizes.cumsum(0)[:-1]).tolist()]
+    cuts = [1, *(cut for cut in cuts[1:] if cut < count - 1), max(1, count - 1)] if count > 2 else [count]
+    inner = [torch.arange(start, end) for start, end in itertools.pairwise(cuts)]
+    moved = [inner[place] for place in torch.randperm(len(inner), generator=generator).tolist()]
+    order = torch.cat([torch.arange(cuts[0]), *moved, torch.arange(cuts[-1], count)])
+    ends = durations.cumsum(0)
+    tokens = [torch.arange(int(ends[place] - durations[place]), int(ends[place])) for place in order.tolist()]
+    return order, torch.cat(tokens)
 
 
 def corrupt_codes(
@@ -134,8 +173,11 @@ class SemanticLMTask(Task):
     def __init__(self, config: SemanticLMTaskConfig, train: Corpus, dev: Corpus | None = None) -> None:
         self.config, self.train, self.dev = config, train, dev
         self.items = self._usable(train)
+        self.swaps = self.items
         if config.emotional:
             self.items = sorted(set(self.items) & set(emotional_items(train)))
+        clear = [i for i in self.items if max(train.utterances[i].emotion) >= CLEAR_SHARE]
+        self.items = sorted(self.items + clear * (config.clear_repeats - 1))
         if not self.items:
             raise DataError(
                 "no training utterance has an aligned plan and a usable length: align the corpus first"
@@ -183,15 +225,20 @@ class SemanticLMTask(Task):
     def collate(self, indices: list[int], generator: torch.Generator) -> Batch:
         """A training batch: the fields of `LMInputs`, and "codes", "code_mask", "input_codes", "weight".
 
-        The voice is that of another utterance of the same speaker.
+        The voice is that of another utterance of the same speaker, or of another speaker (`voice_swap`).
         """
         items = [self.items[index] for index in indices]
-        voices = [self.train.embedding(self.train.same_speaker(item, generator)) for item in items]
+        voices = [self._voice(item, generator) for item in items]
         batch = self._assemble(self.train, items, voices)
         shares = self.config
         for row, item in enumerate(items):
             tokens, phonemes = self.train.utterances[item].tokens, len(self.train.utterances[item].phonemes)
-            draw = torch.rand(5, generator=generator)
+            draw = torch.rand(6, generator=generator)
+            if draw[5] < shares.shuffle_share:
+                order, places = shuffle_pieces(batch["durations"][row, :phonemes], generator)
+                for key in ("phonemes", "durations"):
+                    batch[key][row, :phonemes] = batch[key][row, :phonemes][order]
+                batch["codes"][row, :tokens] = batch["codes"][row, :tokens][places]
             batch["has_total"][row] = bool(draw[0] >= shares.free_share)
             batch["has_plan"][row] = bool(draw[1] >= shares.no_plan_share)
             if draw[2] < shares.jitter_share:
@@ -204,6 +251,14 @@ class SemanticLMTask(Task):
                 codes, size, shares.mask_share, shares.random_share, generator
             )
         return batch
+
+    def _voice(self, item: int, generator: torch.Generator) -> Tensor:
+        """The voice (voice_dim,) that a training item is told."""
+        share = self.config.voice_swap * sum(self.train.utterances[item].emotion)
+        if share and float(torch.rand((), generator=generator)) < share:
+            other = int(torch.randint(len(self.swaps), (1,), generator=generator))
+            return self.train.embedding(self.swaps[other])
+        return self.train.embedding(self.train.same_speaker(item, generator))
 
     def _assemble(self, corpus: Corpus, items: list[int], voices: list[Tensor]) -> Batch:
         utterances = [corpus.utterances[item] for item in items]

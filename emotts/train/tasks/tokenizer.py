@@ -12,6 +12,7 @@ from emotts.config import StrictModel
 from emotts.data.shards import Corpus
 from emotts.nn.masking import lengths_to_mask, masked_mean, pad_stack
 from emotts.semantic.tokenizer import (
+    F0_SCALE,
     HEAD_FRAMES_PER_TOKEN,
     SemanticTokenizer,
     TokenizerConfig,
@@ -23,9 +24,6 @@ from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS
 from emotts.train.mel_augment import hide_parts
 from emotts.train.task import Batch, Loss, Task
 from emotts.vocoder.excitation import interpolate_unvoiced
-
-F0_SCALE = 0.25
-"""Log F0 over the speaker's mean is divided by this; one constant, so that excitement stays visible."""
 
 
 class TokenizerTaskConfig(StrictModel):
