@@ -14,13 +14,14 @@ from pathlib import Path
 import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from emotts.config import StrictModel
 from emotts.errors import InputError, ModelError, OutputError
 from emotts.files import temporary_sibling
 from emotts.model_config import FORMAT_VERSION, FileRecord, ModelConfig
+from emotts.tensors import tensor_bytes
 from emotts.timebase import SAMPLE_RATE
 from emotts.voice.voice import Voice, read_voice_metadata
 
@@ -158,7 +159,7 @@ def _component_bytes(name: str, module: nn.Module, half: bool) -> bytes:
             raise ModelError(f"cannot save component {name}: {key} is not finite as {kind}")
         # Tied weights share memory, which safetensors refuses; a copy of each is written.
         tensors[key] = value.clone().contiguous()
-    return save(tensors, {"format": "pt", "component": name})
+    return tensor_bytes(tensors, {"format": "pt", "component": name})
 
 
 def _replace_directory(part: Path, directory: Path) -> None:

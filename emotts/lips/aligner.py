@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor
 
 from emotts.config import StrictModel
@@ -20,6 +20,7 @@ from emotts.errors import InputError, ModelError
 from emotts.lips.features import standardize
 from emotts.lips.network import LipAligner, LipAlignerConfig
 from emotts.lips.search import Prior, length_scores, monotonic_search
+from emotts.tensors import tensor_bytes
 from emotts.text.phonemize import Phonemes
 from emotts.text.symbols import SENTENCE_ENDS, START, kind
 from emotts.timing import TimingPlan
@@ -123,7 +124,7 @@ class LipTimer:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         state = {name: value.half().contiguous() for name, value in self.network.state_dict().items()}
-        content = save(state, {"format": "pt", "component": "lips"})
+        content = tensor_bytes(state, {"format": "pt", "component": "lips"})
         settings = self.settings.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
         (directory / WEIGHTS_FILE).write_bytes(content)
         (directory / CONFIG_FILE).write_text(settings.dump(), encoding="utf-8")

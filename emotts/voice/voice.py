@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from emotts.errors import AudioError, InputError
 from emotts.files import write_atomically
+from emotts.tensors import tensor_bytes
 from emotts.timebase import FRAMES_PER_TOKEN, MEL_BINS
 
 VOICE_FORMAT = "emotts-voice"
@@ -85,7 +85,7 @@ class Voice:
             "description": self.description,
             "model": self.model,
         }
-        return save({name: x.cpu().contiguous() for name, x in tensors.items()}, metadata)
+        return tensor_bytes({name: x.cpu().contiguous() for name, x in tensors.items()}, metadata)
 
     def save(self, path: Path | str, force: bool = False) -> Path:
         """Writes a voice file, whole or not at all.

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from emotts.config import StrictModel
 from emotts.emotion.emotion import EMOTIONS, Emotion
@@ -22,6 +22,7 @@ from emotts.emotion.instruct.features import tokenize
 from emotts.emotion.instruct.network import MapperConfig, MapperNet
 from emotts.emotion.instruct.rules import Clause, parse, weigh
 from emotts.errors import InputError, ModelError
+from emotts.tensors import tensor_bytes
 
 CONFIG_FILE, WEIGHTS_FILE = "config.yaml", "mapper.safetensors"
 
@@ -94,7 +95,7 @@ class InstructionMapper:
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         state = {name: value.half().contiguous() for name, value in self.network.state_dict().items()}
-        content = save(state, {"format": "pt", "component": "instruct"})
+        content = tensor_bytes(state, {"format": "pt", "component": "instruct"})
         config = self.config.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
         (directory / WEIGHTS_FILE).write_bytes(content)
         (directory / CONFIG_FILE).write_text(config.dump(), encoding="utf-8")
