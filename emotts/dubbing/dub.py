@@ -38,8 +38,8 @@ Told = Callable[[str, int, int], None]
 """Called with the stage, and the number of lines done and in all."""
 
 
-_LONGEST_LEAD = SAMPLE_RATE // 10
-"""Samples of soft sound ahead of speech that may lie before a window (100 ms)."""
+_LONGEST_LEAD = SAMPLE_RATE // 5
+"""Samples of soft sound ahead of speech that may lie before a window (200 ms): breath, or a weak "w"."""
 
 
 class Dub(Iterator[DubbedLine]):
