@@ -51,6 +51,9 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 }
 """Corpus -> its label table."""
 
+CLEAR_SHARE = 0.7
+"""Votes for one emotion from which on a recording counts as clear."""
+
 
 def emotion_name(corpus: str, label: str) -> str:
     """Our name for a corpus's label.

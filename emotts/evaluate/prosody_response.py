@@ -17,6 +17,7 @@ from torch import Tensor
 
 from emotts.audio.mel import LogMel
 from emotts.audio.pitch import extract_f0
+from emotts.emotion.corpora import CLEAR_SHARE
 from emotts.emotion.emotion import EMOTIONS
 from emotts.errors import DataError
 
@@ -48,10 +49,6 @@ SEMITONES = 12.0 / math.log(2.0)
 _PITCH, _LEVEL = FEATURES.index("log F0 mean"), FEATURES.index("level")
 _SHARE = 0.5
 """Of the listeners who must agree for a recording to stand for its emotion."""
-
-_CLEAR_SHARE = 0.7
-"""Of the listeners, for its pitch to count. Mild sadness is low and open sadness is high: the mean of both
-would say that intensity 1 changes nothing."""
 
 _SHRINKAGE = 0.1
 _REACH = 4.0  # nats under the loudest frames: about 35 dB
@@ -152,7 +149,8 @@ def fit_prosody_response(corpus: Corpus) -> ProsodyResponse:
             base = torch.stack([row for row, _ in group["neutral"]]).mean(0)
             for name, rows in group.items():
                 moved.setdefault(name, []).extend(row - base for row, _ in rows)
-                pitches = [float(row[_PITCH] - base[_PITCH]) for row, share in rows if share >= _CLEAR_SHARE]
+                # Mild sadness is low and open sadness is high: their mean would say that it changes nothing.
+                pitches = [float(row[_PITCH] - base[_PITCH]) for row, share in rows if share >= CLEAR_SHARE]
                 clear.setdefault(name, []).extend(pitches)
     if not set(moved) - {"neutral"}:
         raise DataError("no speaker of the training recordings is both neutral and emotional")

@@ -17,6 +17,7 @@ from emotts.nn.masking import lengths_to_mask, pad_stack
 from emotts.timebase import TOKEN_RATE
 from emotts.timing.predictor import DurationPredictor, DurationPredictorConfig, inner_mask, to_tokens
 from emotts.train.task import Batch, Loss, Task
+from emotts.train.voice_swap import borrowed_voice
 
 EVALUATION_BATCH = 32
 EVALUATION_SEED = 0
@@ -102,9 +103,9 @@ class DurationTask(Task):
     def _swap_voice(self, batch: Batch, row: int, item: int, generator: torch.Generator) -> None:
         """Gives an emotional item another speaker's voice and tempo, now and then."""
         utterance = self.train.utterances[item]
-        share = self.config.voice_swap * sum(utterance.emotion) * (utterance.speaker in self.tempo)
-        if share and float(torch.rand((), generator=generator)) < share:
-            other = self.swaps[int(torch.randint(len(self.swaps), (1,), generator=generator))]
+        share = self.config.voice_swap if utterance.speaker in self.tempo else 0.0
+        other = borrowed_voice(utterance, share, self.swaps, generator)
+        if other is not None:
             change = self.tempo[self.train.utterances[other].speaker] - self.tempo[utterance.speaker]
             batch["voice"][row] = self.train.embedding(other)
             batch["durations"][row] *= math.exp(change)

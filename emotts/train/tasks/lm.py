@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from emotts.config import StrictModel
 from emotts.data.shards import Corpus
+from emotts.emotion.corpora import CLEAR_SHARE
 from emotts.errors import DataError, InputError
 from emotts.nn.gradient_reversal import reversal_strength, reverse_gradient
 from emotts.nn.masking import lengths_to_mask, pad_stack
@@ -27,14 +28,12 @@ from emotts.timebase import TOKEN_RATE
 from emotts.train.speaker_probe import SpeakerProbe
 from emotts.train.task import Batch, Loss, Task
 from emotts.train.tasks.emotion_encoder import emotional_items
+from emotts.train.voice_swap import borrowed_voice
 
 EVALUATION_BATCH = 16
 
 PIECE = (3, 8)
 """Phonemes of a piece that `shuffle_pieces` moves: about half a word to two words."""
-
-CLEAR_SHARE = 0.7
-"""Votes for one emotion from which on a recording counts as clear."""
 
 
 class SemanticLMTaskConfig(StrictModel):
@@ -127,11 +126,11 @@ def shuffle_pieces(durations: Tensor, generator: torch.Generator) -> tuple[Tenso
     """
     count = len(durations)
     sizes = torch.randint(PIECE[0], PIECE[1] + 1, (max(1, count),), generator=generator)
-    cuts = [0, *(1 + sizes.cumsum(0)[:-1]).tolist()]
-    cuts = [1, *(cut for cut in cuts[1:] if cut < count - 1), max(1, count - 1)] if count > 2 else [count]
+    last = max(1, count - 1)
+    cuts = [1, *(cut for cut in (1 + sizes.cumsum(0)).tolist() if cut < last), last]
     inner = [torch.arange(start, end) for start, end in itertools.pairwise(cuts)]
     moved = [inner[place] for place in torch.randperm(len(inner), generator=generator).tolist()]
-    order = torch.cat([torch.arange(cuts[0]), *moved, torch.arange(cuts[-1], count)])
+    order = torch.cat([torch.arange(1), *moved, torch.arange(last, count)])
     ends = durations.cumsum(0)
     tokens = [torch.arange(int(ends[place] - durations[place]), int(ends[place])) for place in order.tolist()]
     return order, torch.cat(tokens)
@@ -254,11 +253,9 @@ class SemanticLMTask(Task):
 
     def _voice(self, item: int, generator: torch.Generator) -> Tensor:
         """The voice (voice_dim,) that a training item is told."""
-        share = self.config.voice_swap * sum(self.train.utterances[item].emotion)
-        if share and float(torch.rand((), generator=generator)) < share:
-            other = int(torch.randint(len(self.swaps), (1,), generator=generator))
-            return self.train.embedding(self.swaps[other])
-        return self.train.embedding(self.train.same_speaker(item, generator))
+        utterance = self.train.utterances[item]
+        other = borrowed_voice(utterance, self.config.voice_swap, self.swaps, generator)
+        return self.train.embedding(self.train.same_speaker(item, generator) if other is None else other)
 
     def _assemble(self, corpus: Corpus, items: list[int], voices: list[Tensor]) -> Batch:
         utterances = [corpus.utterances[item] for item in items]
