@@ -195,6 +195,19 @@ def find_model(name: Path | str = EMBEDDED) -> Path:
     )
 
 
+def model_digest(name: Path | str = EMBEDDED) -> str:
+    """Names what a model directory holds, without loading it: other weights or voices, another digest.
+
+    Raises:
+        ModelError: there is no such model.
+    """
+    directory = find_model(name)
+    total = hashlib.sha256(load_config(directory).dump().encode())  # holds the checksums of the weights
+    for path in sorted((directory / "voices").glob("*.safetensors")):
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
 def _download(repository: str) -> Path:
     from huggingface_hub import snapshot_download
 

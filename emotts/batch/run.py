@@ -17,6 +17,7 @@ from emotts.batch.manifest import Manifest, manifest_name, read_manifests
 from emotts.batch.render import EngineSettings, Renderer, Result
 from emotts.errors import InputError, OutputError
 from emotts.files import write_atomically
+from emotts.model import model_digest
 
 Report = Callable[[dict[str, Any]], None]
 """Called with the record of each line when it is done."""
@@ -166,6 +167,7 @@ def _prepare_folder(groups: Sequence[Sequence[Line | BadLine]], plan: BatchPlan)
 def _digests(groups: Iterable[Iterable[Line | BadLine]], settings: EngineSettings) -> dict[str, str]:
     # Device and threads change how fast a line is spoken, not what is said.
     known = {key: value for key, value in asdict(settings).items() if key not in ("device", "threads")}
+    known["model"] = model_digest(settings.model)
     return {line.id: line.digest(known) for group in groups for line in group if isinstance(line, Line)}
 
 

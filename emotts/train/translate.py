@@ -19,7 +19,7 @@ from emotts.model import Model
 from emotts.nn.masking import lengths_to_mask, pad_stack
 from emotts.semantic.lm import SemanticLM
 from emotts.timebase import FRAMES_PER_TOKEN, TOKEN_RATE
-from emotts.train.tasks.acoustic import LatentTable
+from emotts.train.latents import LatentTable
 
 TOKENS = "conditioner.tokens.weight"
 LATENTS = "conditioner.latents"

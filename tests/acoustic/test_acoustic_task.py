@@ -177,3 +177,50 @@ def test_training_lowers_the_dev_loss_and_figures_repeat(language_model):
     assert after["prior_l1"] < before["prior_l1"]
     samples = task.samples(task.modules)
     assert samples["u0/decoded.mel"].shape == samples["u0/natural.mel"].shape == (40, 80)
+
+
+class TellingLM(FakeLM):
+    """Latents that tell the voice and the emotion that it was told."""
+
+    def latents(self, inputs, codes, code_mask):
+        told = torch.stack([inputs.voice[:, 0], inputs.emotion[:, 7]], 1)
+        return nn.functional.pad(told, (0, 4))[:, None] * code_mask[..., None]
+
+
+def told(share):
+    task = make(TellingLM(), latent_swap=share, drop_latents=0, prompt=0)
+    task.prepare(torch.device("cpu"))
+    batches = [task.collate([0, 1, 2, 3], torch.Generator().manual_seed(seed)) for seed in range(20)]
+    return torch.stack([batch["latents"][:, 0, :2] for batch in batches])
+
+
+def test_without_a_swap_latents_are_of_the_own_speaker_and_emotion():
+    latents = told(0.0)
+    torch.testing.assert_close(
+        latents[..., 1], torch.tensor([0.0, 0.1, 0.2, 0.3]).expand(20, 4), atol=1e-3, rtol=0
+    )
+    assert (latents == latents[:1]).all()
+
+
+def test_swapped_latents_are_of_another_emotion_and_stay_what_they_are():
+    latents = told(1.0)
+    assert (latents == latents[:1]).all()
+    assert latents[0, :, 1].tolist() != told(0.0)[0, :, 1].tolist()
+
+
+def test_a_share_of_the_latents_is_swapped():
+    mixed, own, swapped = told(0.5), told(0.0)[0], told(1.0)[0]
+    is_own, is_swapped = (mixed == own).all(-1), (mixed == swapped).all(-1)
+    assert (is_own | is_swapped).all()
+    differs = (own != swapped).any(-1)
+    assert 0.2 < is_own[:, differs].float().mean() < 0.8
+
+
+def test_swapped_latents_need_no_cache():
+    lazy, eager = (make(TellingLM(), latent_swap=0.5, cache_latents=cached) for cached in (False, True))
+    first, second = (task.collate([0, 1, 2], torch.Generator().manual_seed(4)) for task in (lazy, eager))
+    torch.testing.assert_close(first["latents"], second["latents"], atol=1e-3, rtol=0)
+
+
+def test_a_swap_without_a_language_model_gives_no_latents():
+    assert not make(latent_swap=0.5).collate([0, 1], torch.Generator().manual_seed(0))["latent_mask"].any()

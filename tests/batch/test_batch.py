@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,6 +210,20 @@ def test_resume_does_what_is_left_and_no_more(emotts: Emotts, monkeypatch: pytes
     assert spoken == [[1, 2], [6]]
     assert audio("out")["00001.wav"] != before["00001.wav"]
     assert audio("out")["second.wav"] == before["second.wav"]
+
+
+def test_another_model_of_the_same_name_speaks_again(tiny_model: Path, tmp_path: Path) -> None:
+    model, out = tmp_path / "model", tmp_path / "out"
+    shutil.copytree(tiny_model, model)
+    rows = write(tmp_path / "lines.jsonl", GOOD[:1])
+    command = ["batch", str(rows), "-o", str(out), "--model", str(model), "--device", "cpu", "--resume"]
+    assert cli.run(command) == 0
+    first = records(f"{out}/manifest.jsonl")
+    assert cli.run(command) == 0
+    assert records(f"{out}/manifest.jsonl") == first
+    shutil.copy(model / "voices" / "bert.safetensors", model / "voices" / "anna.safetensors")
+    assert cli.run(command) == 0
+    assert records(f"{out}/manifest.jsonl")[0]["digest"] != first[0]["digest"]
 
 
 def test_voices_are_found_beside_the_lines(emotts: Emotts, reference: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Protocol
 
 import torch
 from pydantic import Field
@@ -16,31 +15,20 @@ from emotts.acoustic.flow import sample_times
 from emotts.acoustic.inputs import FULL_BANDWIDTH, AcousticInputs
 from emotts.config import StrictModel
 from emotts.data.shards import Corpus, Utterance
-from emotts.errors import DataError, InputError
+from emotts.errors import DataError
 from emotts.nn.masking import masked_mean, pad_stack
-from emotts.semantic.lm_inputs import LMInputs
 from emotts.timebase import FRAMES_PER_TOKEN
+from emotts.train.latents import LatentSource, LatentTable
 from emotts.train.task import Batch, Loss, Task
 
 STATISTICS_ITEMS = 400
 """Utterances that the mel statistics are taken from, spread evenly over the corpus."""
-
-LATENT_BATCH_TOKENS = 8000
-"""Padded tokens that the language model reads at once when latents are made."""
 
 STD_FLOOR = 0.1
 """Smallest deviation of a mel band: one that never changes must not be blown up."""
 
 
 _ROWS = ("codes", "mel", "latents", "voice", "phonemes", "phoneme_index")
-
-
-class LatentSource(Protocol):
-    """What the task needs of the language model (`emotts.semantic.lm.SemanticLM` has it)."""
-
-    def latents(self, inputs: LMInputs, codes: Tensor, code_mask: Tensor) -> Tensor:
-        """Latents (batch, tokens, dim) for codes (batch, tokens)."""
-        ...
 
 
 class AcousticTaskConfig(StrictModel):
@@ -56,6 +44,9 @@ class AcousticTaskConfig(StrictModel):
         drop_condition: share of items trained under the null condition, for classifier-free guidance.
         drop_emotion: share of items whose emotion is hidden.
         drop_latents: share of items without latents, for voices and texts without a language model.
+        latent_swap: share of items whose latents come from the language model under another emotion, half of
+            them under another voice too. Few voices were recorded in every emotion: without it, latents of
+            the others in an emotion are new to the decoder, and it loses words.
         prompt: share of items that begin with a given prompt (infilling).
         prompt_shares: shortest and longest prompt, as a share of the item.
         drop_phonemes: share of items whose phonemes are hidden.
@@ -77,6 +68,7 @@ class AcousticTaskConfig(StrictModel):
     drop_condition: float = Field(0.1, ge=0, le=1)
     drop_emotion: float = Field(0.1, ge=0, le=1)
     drop_latents: float = Field(0.2, ge=0, le=1)
+    latent_swap: float = Field(0.0, ge=0, le=1)
     prompt: float = Field(0.5, ge=0, le=1)
     prompt_shares: tuple[float, float] = (0.1, 0.4)
     drop_phonemes: float = Field(0.15, ge=0, le=1)
@@ -85,56 +77,6 @@ class AcousticTaskConfig(StrictModel):
     uniform_times: float = Field(0.5, ge=0, le=1)
     cache_latents: bool = True
     dev_items: int = Field(32, ge=1)
-
-
-class LatentTable:
-    """Latents of whole utterances from the frozen language model; with `cache`, computed once."""
-
-    def __init__(self, corpus: Corpus, source: LatentSource | None, dim: int, cache: bool) -> None:
-        self.corpus, self.source, self.dim, self.cache = corpus, source, dim, cache
-        self.known: dict[int, Tensor] = {}
-
-    def __call__(self, items: Sequence[int]) -> list[Tensor] | None:
-        """A tensor (tokens, dim) for each item, or None without a language model."""
-        if self.source is None:
-            return None
-        missing = sorted({item for item in items if item not in self.known})
-        fresh = dict(zip(missing, self._compute(missing), strict=True)) if missing else {}
-        if self.cache:
-            self.known.update(fresh)
-        return [(fresh.get(item, self.known.get(item))).float() for item in items]
-
-    def fill(self) -> None:
-        """Computes all that are not known yet, in batches of similar length."""
-        utterances = self.corpus.utterances
-        order = sorted(set(range(len(utterances))) - set(self.known), key=lambda i: utterances[i].tokens)
-        while self.source is not None and order:
-            size = max(1, LATENT_BATCH_TOKENS // utterances[order[-1]].tokens)
-            part, order = order[-size:], order[:-size]
-            self.known.update(zip(part, self._compute(part), strict=True))
-
-    @torch.no_grad()
-    def _compute(self, items: list[int]) -> list[Tensor]:
-        rows = [self.corpus.utterances[item] for item in items]
-        # Another recording of the speaker, as at synthesis; chosen by the item, so that it can be cached.
-        mates = [self.corpus.same_speaker(item, torch.Generator().manual_seed(item)) for item in items]
-        inputs = LMInputs.build(
-            [row.phonemes for row in rows],
-            [row.durations for row in rows],
-            [row.tokens for row in rows],
-            torch.stack([self.corpus.embedding(mate) for mate in mates]),
-            torch.tensor([row.emotion for row in rows]),
-        )
-        codes, lengths = pad_stack([self.corpus.codes(item) for item in items])
-        mask = torch.arange(codes.shape[1])[None] < lengths[:, None]
-        device = _device_of(self.source)
-        latents = self.source.latents(inputs.to(device), codes.to(device), mask.to(device)).cpu()
-        if latents.shape[-1] != self.dim:
-            raise InputError(
-                f"the language model gives latents of {latents.shape[-1]}; set latent_dim to that"
-            )
-        # Copies, or each row would keep the padded batch alive.
-        return [latents[row, :size].half().clone() for row, size in enumerate(lengths.tolist())]
 
 
 def mel_statistics(corpus: Corpus) -> tuple[Tensor, Tensor]:
@@ -179,6 +121,7 @@ class AcousticTask(Task):
             language_model.eval().requires_grad_(False)
         width, cache = config.model.latent_dim, config.cache_latents
         self.latents = LatentTable(train, language_model, width, cache)
+        self.swapped = LatentTable(train, language_model, width, cache, swapped=True)
         self.dev_latents = LatentTable(dev, language_model, width, cache)
 
     def prepare(self, device: torch.device) -> None:
@@ -188,6 +131,8 @@ class AcousticTask(Task):
         if self.config.cache_latents:
             self.latents.fill()
             self.dev_latents.fill()
+            if self.config.latent_swap:
+                self.swapped.fill()
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """AdamW; gains, biases and learned nulls do not decay."""
@@ -208,7 +153,7 @@ class AcousticTask(Task):
 
     def collate(self, indices: list[int], generator: torch.Generator) -> Batch:
         """Conditions as `AcousticInputs`, and mel, t, noise and weight (frames in the flow's loss)."""
-        batch = self._gather(self.train, self.latents, indices, generator)
+        batch = self._gather(self.train, self._latents(indices, generator), indices, generator)
         config, count, lengths = self.config, len(indices), batch["lengths"]
 
         def chance(share: float) -> Tensor:
@@ -232,12 +177,28 @@ class AcousticTask(Task):
         batch["weight"] = (FRAMES_PER_TOKEN * (lengths - prompts)).sum().float()[None]
         return batch
 
+    def _latents(self, items: list[int], generator: torch.Generator) -> list[Tensor] | None:
+        """Latents (tokens, dim) of training items, a share of them swapped."""
+        if not self.config.latent_swap:
+            return self.latents(items)
+        swap = (torch.rand(len(items), generator=generator) < self.config.latent_swap).tolist()
+        own = self.latents([item for item, other in zip(items, swap, strict=True) if not other])
+        others = self.swapped([item for item, other in zip(items, swap, strict=True) if other])
+        if own is None or others is None:
+            return None
+        own, others = iter(own), iter(others)
+        return [next(others if other else own) for other in swap]
+
     def _gather(
-        self, corpus: Corpus, table: LatentTable, items: Sequence[int], generator: torch.Generator
+        self,
+        corpus: Corpus,
+        latents: list[Tensor] | None,
+        items: Sequence[int],
+        generator: torch.Generator,
     ) -> Batch:
         """Excerpts with everything known and nothing dropped; noise drawn, no times."""
         model = self.config.model
-        latents, rows = table(items), {key: [] for key in _ROWS}
+        rows: dict[str, list[Tensor]] = {key: [] for key in _ROWS}
         for row, item in enumerate(items):
             size = corpus.utterances[item].tokens
             length = min(size, self.config.max_tokens)
@@ -297,7 +258,7 @@ class AcousticTask(Task):
         totals: dict[str, list[float]] = {"flow": [], "prior_l1": []}
         for first in range(0, len(items), 8):
             part = items[first : first + 8]
-            batch = self._gather(self.dev, self.dev_latents, part, torch.Generator().manual_seed(first))
+            batch = self._gather(self.dev, self.dev_latents(part), part, torch.Generator().manual_seed(first))
             # Evenly spread over the whole set: every evaluation sees the same times.
             batch["t"] = (torch.arange(first, first + len(part)) * 0.618034 + 0.5) % 1.0
             batch = {key: value.to(device) for key, value in batch.items()}
@@ -309,7 +270,7 @@ class AcousticTask(Task):
 
     def _decode_figures(self, decoder: AcousticDecoder) -> dict[str, float]:
         items = self._fixed_items(max(1, self.config.dev_items // 4))
-        batch = self._gather(self.dev, self.dev_latents, items, torch.Generator().manual_seed(0))
+        batch = self._gather(self.dev, self.dev_latents(items), items, torch.Generator().manual_seed(0))
         mask = _inputs(batch).frame_mask
         figures = {}
         for prefix, steps in (("", 8), ("prior_", 0)):
@@ -338,7 +299,7 @@ class AcousticTask(Task):
         if not len(self.dev):
             return {}
         items = self._fixed_items(2)
-        batch = self._gather(self.dev, self.dev_latents, items, torch.Generator().manual_seed(0))
+        batch = self._gather(self.dev, self.dev_latents(items), items, torch.Generator().manual_seed(0))
         mel = self._decode(modules["acoustic"], batch, 8)
         result = {}
         for row, item in enumerate(items):
@@ -377,8 +338,3 @@ def _durations(batch: Batch) -> list[list[int] | None]:
 def _spread(mel: Tensor, mask: Tensor) -> Tensor:
     """Deviation of each band over all content, shape (mel_bins,)."""
     return mel[mask].std(0)
-
-
-def _device_of(source: LatentSource) -> torch.device:
-    first = next(iter(source.parameters()), None) if isinstance(source, nn.Module) else None
-    return torch.device("cpu") if first is None else first.device
