@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from emotts.data.shards import Corpus
 from emotts.errors import InputError
-from emotts.nn.masking import pad_stack
+from emotts.nn.masking import lengths_to_mask, pad_stack
 from emotts.semantic.lm_inputs import LMInputs
 
 LATENT_BATCH_TOKENS = 8000
@@ -81,8 +81,7 @@ class LatentTable:
             torch.tensor([self.corpus.utterances[mood].emotion for mood in moods]),
         )
         codes, lengths = pad_stack([self.corpus.codes(item) for item in items])
-        mask = torch.arange(codes.shape[1])[None] < lengths[:, None]
-        device = _device_of(self.source)
+        mask, device = lengths_to_mask(lengths), _device_of(self.source)
         latents = self.source.latents(inputs.to(device), codes.to(device), mask.to(device)).cpu()
         if latents.shape[-1] != self.dim:
             raise InputError(
