@@ -74,6 +74,11 @@ class Model:
         """Pitch of each semantic code, see `SemanticTokenizer.code_pitch`; on the CPU."""
         return self.components["tokenizer"].code_pitch().cpu()
 
+    @cached_property
+    def code_energy(self) -> Tensor:
+        """Energy of each semantic code, see `SemanticTokenizer.code_energy`; on the CPU."""
+        return self.components["tokenizer"].code_energy().cpu()
+
     def voice_path(self, name: str) -> Path:
         """File of a named voice, whether or not it exists."""
         return self.directory / "voices" / f"{name}.safetensors"

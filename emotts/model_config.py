@@ -29,6 +29,8 @@ class GenerationConfig(StrictModel):
         top_p: share of the probability that it draws from.
         top_k: number of codes that it draws from.
         repetition_penalty: on codes of the last tokens; 1 is none.
+        takes: draws of the language model, of which the one that says the text best is decoded
+            (`emotts.semantic.takes`). Streams make one draw, unless they are asked for more.
         emotion_cfg: strength of the language model's guidance from neutral to emotional speech; 1 is none.
         guidance_schedule: of the guidance by the emotion expert; None is the one in `ModelConfig.guidance`.
         alpha: weight of the wanted emotion, instead of what the intensity is calibrated to.
@@ -42,6 +44,7 @@ class GenerationConfig(StrictModel):
     top_p: float = 0.9
     top_k: int = 50
     repetition_penalty: float = 1.0
+    takes: int = Field(1, ge=1)
     emotion_cfg: float = 1.0
     guidance_schedule: GuidanceSchedule | None = None
     alpha: float | None = Field(None, ge=0)

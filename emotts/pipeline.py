@@ -21,7 +21,9 @@ from emotts.model import Model
 from emotts.model_config import GenerationConfig
 from emotts.semantic.lm_inputs import LMInputs
 from emotts.semantic.sampling import SamplingConfig
+from emotts.semantic.takes import best_take, take_seed
 from emotts.text.phonemize import Phonemes
+from emotts.text.symbols import kind
 from emotts.timebase import SAMPLES_PER_TOKEN
 from emotts.voice.voice import Voice
 
@@ -141,12 +143,51 @@ def run_lm(
     model: Model, segments: Sequence[Segment], settings: GenerationConfig
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Codes (tokens,) and latents (tokens, dim) of each segment."""
-    numbers = [segment.number for segment in segments]
-    seeds = [segment.seed for segment in segments]
-    result = model.components["lm"].generate(
-        lm_inputs(segments), sampling_of(settings), seeds, numbers, bias=pitch_bias(model, segments)
+    rows, each = [], max(1, _BATCH_SEGMENTS // settings.takes)
+    for first in range(0, len(segments), each):
+        rows += _draw(model, segments[first : first + each], settings)
+    return [codes for codes, _ in rows], [latents for _, latents in rows]
+
+
+def _draw(
+    model: Model, segments: Sequence[Segment], settings: GenerationConfig
+) -> list[tuple[Tensor, Tensor]]:
+    """Codes and latents of each segment: of all takes, the one that says it best."""
+    takes = settings.takes
+    rows = [segment for segment in segments for _ in range(takes)]
+    seeds = [take_seed(segment.seed, take) for segment in segments for take in range(takes)]
+    numbers = [segment.number for segment in rows]
+    drawn = model.components["lm"].generate(
+        lm_inputs(rows), sampling_of(settings), seeds, numbers, bias=pitch_bias(model, rows)
     )
-    return [row.cpu() for row in result.codes], result.latents
+    found = []
+    for index, segment in enumerate(segments):
+        own = slice(index * takes, (index + 1) * takes)
+        codes, latents = drawn.codes[own], drawn.latents[own]
+        tokenizer = model.components["tokenizer"]
+        best = best_take(tokenizer, codes, segment.phonemes.ids, segment.durations) if takes > 1 else 0
+        found.append((quiet_opening(model, segment, codes[best].cpu()), latents[best]))
+    return found
+
+
+def opening_of(segment: Segment) -> int:
+    """Tokens of silence that a segment begins with."""
+    return segment.durations[0] if kind(segment.phonemes.symbols[0]) == "pause" else 0
+
+
+def quiet_opening(model: Model, segment: Segment, codes: Tensor) -> Tensor:
+    """Codes (at least those of the opening) whose opening silence holds the quietest of its codes throughout.
+
+    In recordings the first phone begins somewhere inside a token, in the plan of a text at the edge of one.
+    The language model still draws a token with the start of a phone before that edge, which sounded as a
+    burst before the first word: in four of ten sentences of a clean voice.
+    """
+    size = opening_of(segment)
+    if size < 2:
+        return codes
+    codes = codes.clone()
+    codes[:size] = codes[model.code_energy[codes[:size]].argmin()]
+    return codes
 
 
 def lm_inputs(segments: Sequence[Segment]) -> LMInputs:

@@ -24,12 +24,13 @@ _RANGES: dict[str, tuple[float, float]] = {
     "top_p": (0.0, 1.0),
     "top_k": (0, 1_000_000),
     "repetition_penalty": (1.0, 20.0),
+    "takes": (1, 64),
     "emotion_cfg": (0.0, 5.0),
     "alpha": (0.0, MAX_ALPHA),
     "beta": (0.0, MAX_BETA),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {"guidance_schedule": SCHEDULES}
-_WHOLE = ("steps", "top_k")
+_WHOLE = ("steps", "top_k", "takes")
 
 
 def check_request(

@@ -5,19 +5,19 @@ look-ahead behind it, the acoustic decoder runs over all of the segment that is 
 noise that it would have offline; the frames of the window are kept, and blended with what the window
 before saw of them. The vocoder goes on from part to part without a seam (`emotts.vocoder.stream`).
 
-The codes are those of the offline run, so the words, the timing and the length are too. Frames differ from
-the offline ones by what the decoder would have read of codes beyond the look-ahead: docs/streaming.md has
-the figures. Without windows (`Pacing.lookahead` None) segments are whole, and only the rounding of sums
-differs.
+The codes are those of the offline run with as many takes, so the words, the timing and the length are too.
+Frames differ from the offline ones by what the decoder would have read of codes beyond the look-ahead:
+docs/streaming.md has the figures. Without windows (`Pacing.lookahead` None) segments are whole, and only the
+rounding of sums differs.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 import torch
@@ -30,7 +30,17 @@ from emotts.errors import InputError, ModelError
 from emotts.line import Delivery, Line, PiecePlanner
 from emotts.model import Model
 from emotts.model_config import GenerationConfig
-from emotts.pipeline import Segment, lm_inputs, pitch_bias, run_acoustic, sampling_of, stage_seed
+from emotts.pipeline import (
+    Segment,
+    lm_inputs,
+    opening_of,
+    pitch_bias,
+    quiet_opening,
+    run_acoustic,
+    run_lm,
+    sampling_of,
+    stage_seed,
+)
 from emotts.script import Script
 from emotts.semantic.lm_decoding import stream_codes
 from emotts.text.incremental import whole_sentences
@@ -238,10 +248,7 @@ def stream_segment(
     total = segment.total
     generator = torch.Generator().manual_seed(stage_seed(segment, 2))
     vocoder = VocoderStream(model.components["vocoder"], total * FRAMES_PER_TOKEN, generator)
-    language_model, sampling = model.components["lm"], sampling_of(settings)
-    inputs, bias = lm_inputs([segment]), pitch_bias(model, [segment])
-    source = stream_codes(language_model, inputs, sampling, segment.seed, segment.number, bias)
-    with closing(source):
+    with closing(_codes(model, segment, settings)) as source:
         codes: list[int] = []
         latents: list[Tensor] = []
         begin, seen = 0, None
@@ -259,6 +266,26 @@ def stream_segment(
                 raise ModelError("the vocoder gave samples that are not finite; its weights are corrupt")
             if len(samples):
                 yield samples
+
+
+def _codes(
+    model: Model, segment: Segment, settings: GenerationConfig
+) -> Generator[tuple[int, Tensor], None, None]:
+    """Codes and latents (dim,) of a segment as they are known: of several takes, when all have ended."""
+    if settings.takes > 1:
+        codes, latents = run_lm(model, [segment], settings)
+        yield from zip(codes[0].tolist(), latents[0], strict=True)
+        return
+    inputs, bias = lm_inputs([segment]), pitch_bias(model, [segment])
+    sampling = sampling_of(settings)
+    source = stream_codes(model.components["lm"], inputs, sampling, segment.seed, segment.number, bias)
+    with closing(source):
+        opening = list(islice(source, opening_of(segment)))
+        if opening:
+            drawn = torch.tensor([code for code, _ in opening])
+            for code, (_, latent) in zip(quiet_opening(model, segment, drawn), opening, strict=True):
+                yield int(code), latent
+        yield from source
 
 
 class _Shaper:

@@ -164,9 +164,9 @@ class EmoTTS:
                 part of the length.
             lexicon: pronunciations of words, or the file that holds them.
             progress: called with the stage and the fraction done.
-            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty, emotion_cfg,
-                guidance_schedule, alpha, beta: see `emotts.model_config.GenerationConfig`; the model's
-                configuration has their defaults.
+            **options: steps, cfg, noise, temperature, top_p, top_k, repetition_penalty, takes,
+                emotion_cfg, guidance_schedule, alpha, beta: see `emotts.model_config.GenerationConfig`; the
+                model's configuration has their defaults.
 
         Returns:
             the speech, or a list of them in the order of the texts.
@@ -233,11 +233,11 @@ class EmoTTS:
     ) -> Iterator[Chunk]:
         """Speaks a text in chunks, the first of them while the language model still runs.
 
-        The joined `Chunk.audio` is `synthesize` with the same seed: the same codes, timing and number of
-        samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the rounding of
-        sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples differ by
-        less than 0.25 on average (natural logarithm; docs/streaming.md has what was measured). Within
-        5 ms of a peak above ±1 at the edge of a chunk they may differ by more.
+        The joined `Chunk.audio` is `synthesize` with the same seed and takes: the same codes, timing and
+        number of samples. With `lookahead=None` a chunk is a whole segment, and samples differ by the
+        rounding of sums alone, by 1 % of the level at most. Otherwise the log-mel spectrograms of the samples
+        differ by less than 0.25 on average (natural logarithm; docs/streaming.md has what was measured).
+        Within 5 ms of a peak above ±1 at the edge of a chunk they may differ by more.
 
         Args:
             text: a text, or the pieces of one as they come (from a language model, say), cut anywhere;
@@ -249,12 +249,15 @@ class EmoTTS:
                 sooner.
             lookahead: seconds of speech that the decoder sees beyond a window; None waits for whole segments.
 
-        All other arguments are those of `synthesize`. Close the iterator to stop early.
+        All other arguments are those of `synthesize`, but that `takes` is 1 when left out: more are drawn to
+        their end before the first chunk. Close the iterator to stop early.
 
         Raises:
             InputError, MarkupError, DataError, AudioError: as `synthesize`, at the call and before the first
                 chunk is asked for; what is wrong with a text in pieces is raised only on the way.
         """
+        if options.get("takes") is None:
+            options["takes"] = 1
         pacing, settings = Pacing.of(chunk, lookahead), self._settings(options)
         row = {"voice": voice, "emotion": emotion, "emotion_audio": emotion_audio, "instruct": instruct}
         row |= {"emotion_from_text": emotion_from_text, "duration": duration, "tokens": tokens}

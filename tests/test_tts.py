@@ -14,7 +14,7 @@ from emotts import Emotion, EmoTTS, TimingPlan
 from emotts.audio.seams import join_segments
 from emotts.device import pick_device
 from emotts.errors import AudioError, InputError
-from emotts.pipeline import STAGES
+from emotts.pipeline import STAGES, Segment, quiet_opening
 from emotts.speech import Speech
 from emotts.text.phonemize import Phonemizer
 
@@ -162,6 +162,51 @@ def test_cost_grows_linearly(tiny_tts: EmoTTS) -> None:
     assert lengths[1] == pytest.approx(2 * lengths[0], rel=0.05)
 
 
+def test_of_several_takes_the_best_draw_is_spoken(tiny_tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[list[list[int]]] = []
+
+    def last(tokenizer, takes, phoneme_ids, durations) -> int:
+        offered.append([take.tolist() for take in takes])
+        assert {len(take) for take in takes} == {sum(durations)}
+        return len(takes) - 1
+
+    single = tiny_tts.synthesize(TEXT, seed=4)
+    monkeypatch.setattr("emotts.pipeline.best_take", last)
+    speech = tiny_tts.synthesize(TEXT, seed=4, takes=3)
+    assert len(offered) == 1 and len(offered[0]) == 3
+    spoken = slice(round(single.alignment[0][2] * 25), None)  # in the opening silence one code is repeated
+    assert offered[0][0][spoken] == single.tokens.tolist()[spoken]  # the first draw is that of a single one
+    assert offered[0][2][spoken] == speech.tokens.tolist()[spoken]
+    assert len({tuple(take[spoken]) for take in offered[0]}) == 3
+
+
+def test_the_opening_silence_holds_the_quietest_of_its_codes(tiny_tts: EmoTTS) -> None:
+    model = tiny_tts.model
+    phonemes = Phonemizer("en-us").phonemize(TEXT)
+    for opening in (0, 1, 5):
+        segment = Segment(phonemes, (opening, *([2] * (len(phonemes.ids) - 1))), None, Emotion(), 0, 0)
+        codes = torch.arange(segment.total) % 12
+        quiet = quiet_opening(model, segment, codes)
+        assert torch.equal(quiet[opening:], codes[opening:])
+        if opening > 1:
+            assert len(quiet[:opening].unique()) == 1
+            assert model.code_energy[quiet[0]] == model.code_energy[codes[:opening]].min()
+        else:
+            assert torch.equal(quiet, codes)
+    plan = TimingPlan((6, *([2] * (len(phonemes.ids) - 1))))
+    assert len(set(tiny_tts.synthesize(TEXT, plan=plan, seed=1).tokens[:6].tolist())) == 1
+
+
+def test_takes_do_not_depend_on_company(tiny_tts: EmoTTS) -> None:
+    texts = [TEXT, "Hello.", LONG]
+    together = tiny_tts.synthesize(texts, seed=[4, 4, 9], takes=5)
+    alone = [
+        tiny_tts.synthesize(text, seed=seed, takes=5) for text, seed in zip(texts, (4, 4, 9), strict=True)
+    ]
+    for a, b in zip(together, alone, strict=True):
+        assert np.array_equal(a.tokens, b.tokens)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -190,6 +235,8 @@ def test_cost_grows_linearly(tiny_tts: EmoTTS) -> None:
         ({"seed": 1.5}, "seed"),
         ({"steps": 0}, "steps must be a whole number from 1"),
         ({"cfg": -1}, "cfg"),
+        ({"takes": 0}, "takes must be a whole number from 1"),
+        ({"takes": 1.5}, "takes must be a whole number"),
         ({"temperature": float("nan")}, "temperature"),
         ({"tempreature": 1}, "unknown option 'tempreature'.*temperature"),
         ({"plan": (1, 2)}, "TimingPlan"),

@@ -32,7 +32,7 @@ def evaluate(
         ),
     ] = None,
     metrics: Annotated[
-        str, typer.Option(help="Some of wer, dnsmos, duration, prosody, similarity.")
+        str, typer.Option(help="Some of wer, dnsmos, duration, prosody, bursts, similarity.")
     ] = "wer,dnsmos,duration,prosody,similarity",
     language_model: Annotated[
         str,

@@ -53,6 +53,10 @@ def synthesize(
     seed: Annotated[int | None, typer.Option(help="Same seed, same speech; random when left out.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the acoustic decoder.")] = None,
     cfg: Annotated[float | None, typer.Option(help="Strength of classifier-free guidance.")] = None,
+    takes: Annotated[
+        int | None,
+        typer.Option(help="Draws of the language model, of which the one that says the text best is kept."),
+    ] = None,
     emotion_cfg: Annotated[
         float | None,
         typer.Option(help="Exaggeration of the delivery from neutral to the emotion; 1 has none."),
@@ -114,6 +118,7 @@ def synthesize(
         "seed": seed,
         "steps": steps,
         "cfg": cfg,
+        "takes": takes,
         "emotion_cfg": emotion_cfg,
         "guidance_schedule": guidance_schedule,
         "alpha": alpha,

@@ -32,7 +32,7 @@ from emotts.dubbing.stages import Clock
 from emotts.errors import InputError
 from emotts.files import write_atomically
 from emotts.lips.box import Box
-from emotts.timebase import SAMPLE_RATE, SAMPLES_PER_TOKEN, seconds_to_samples
+from emotts.timebase import SAMPLE_RATE, seconds_to_samples
 
 Told = Callable[[str, int, int], None]
 """Called with the stage, and the number of lines done and in all."""
@@ -166,7 +166,7 @@ class Dub(Iterator[DubbedLine]):
         """
         start = planned.placement.start
         if planned.plan is not None:
-            return max(0, start - planned.lead * SAMPLES_PER_TOKEN)
+            return planned.start
         speaker = planned.role.line.speaker
         before = max((line.end for line in self.lines if line.speaker == speaker), default=0)
         return max(start - min(seconds_to_samples(onset), _LONGEST_LEAD), min(before, start), 0)

@@ -243,7 +243,7 @@ def make_plan(material: Material, engine: Engine, maker: LineMaker, options: Dub
         key = maker.key(role, place.tokens, plan)
         seen = track.source if track is not None else ""
         line = PlannedLine(role, one.request, place, plan, timing, seen, key)
-        if plan is not None and timing == LIPS:
+        if plan is not None:
             onset = (plan.durations[0] - one.timed.lead) / TOKEN_RATE
             line = replace(line, lead=one.timed.lead, onset=onset, closure=one.timed.closure)
         lines.append(line)

@@ -37,7 +37,7 @@ class PlannedLine:
         mouth: name of the source that saw the mouth in this line, or empty.
         key: digest of everything that the speech depends on but the seed.
         lead: tokens of the plan that lie before the placement's start.
-        onset: seconds from the window's start at which the lips begin to speak, where they timed the line.
+        onset: seconds from the window's start at which the timing plan begins to speak.
         closure: seconds of the first consonant there, whose closure may be silent.
     """
 
@@ -56,6 +56,23 @@ class PlannedLine:
     def number(self) -> int:
         """Of the line in the script."""
         return self.role.line.number
+
+    @property
+    def start(self) -> int:
+        """First sample of a line with a timing plan; the plan's lead lies before its place."""
+        return max(0, self.placement.start - self.lead * SAMPLES_PER_TOKEN)
+
+    def onset_error(self, start: int, onset: float) -> float:
+        """Seconds from where speech has to begin to where it does; negative is early.
+
+        It has to begin at the start of the window, or when the lips do; a plosive is heard at its end.
+
+        Args:
+            start: first sample of the line.
+            onset: seconds from there to the beginning of speech.
+        """
+        error = start / SAMPLE_RATE + onset - (self.role.line.start + self.onset)
+        return error if error < 0 else max(0.0, error - self.closure)
 
 
 @dataclass(frozen=True)
@@ -110,13 +127,8 @@ class DubbedLine:
 
     @property
     def onset_error(self) -> float:
-        """Seconds from where speech has to begin to where it does; negative is early.
-
-        That is the start of the window, or the moment at which the lips begin; a plosive is heard at its end.
-        """
-        begin = self.planned.role.line.start + self.planned.onset
-        error = self.start / SAMPLE_RATE + self.checks.onset - begin
-        return error if error < 0 else max(0.0, error - self.planned.closure)
+        """See `PlannedLine.onset_error`."""
+        return self.planned.onset_error(self.start, self.checks.onset)
 
     @property
     def end_error(self) -> float:
@@ -184,7 +196,7 @@ class LineMaker:
         takes = []
         for seed in range(first, first + (0 if kept is not None else self._options.retries) + 1):
             takes.append(self._take(line, seed))
-            if not self._rank(takes[-1], line)[:2] > (0, 0):
+            if not any(self._rank(takes[-1], line)[:3]):
                 break
         best = min(takes, key=lambda take: self._rank(take, line))
         self._cache.keep_take(line.key, best.seed)
@@ -227,11 +239,20 @@ class LineMaker:
             )
         return speech
 
-    def _rank(self, take: Take, line: PlannedLine) -> tuple[int, int, float, int]:
-        """Faults, samples that are too many, word errors, seed: the smallest is the best."""
+    def _rank(self, take: Take, line: PlannedLine) -> tuple[int, int, float, float, int]:
+        """Faults, samples too many, seconds off its plan, word errors, seed: the smallest is the best."""
         excess = max(0, len(take.audio) - line.placement.available)
         faults = take.checks.faults(self._options.max_wer, self._options.min_similarity)
-        return len(faults), excess, take.checks.wer or 0.0, take.seed
+        return len(faults), excess, self._off_plan(take, line), take.checks.wer or 0.0, take.seed
+
+    def _off_plan(self, take: Take, line: PlannedLine) -> float:
+        """Seconds beyond `max_onset` by which speech begins off its plan.
+
+        A line without a plan is placed by its onset.
+        """
+        if line.plan is None:
+            return 0.0
+        return max(0.0, abs(line.onset_error(line.start, take.checks.onset)) - self._options.max_onset)
 
     def _fitted(self, take: Take, line: PlannedLine) -> np.ndarray:
         room = line.placement.available

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from emotts.evaluate.bursts import first_of_speech
 from emotts.timebase import HOP_LENGTH, SAMPLE_RATE
 
 SILENT_LEVEL = -55.0
@@ -33,7 +34,8 @@ class Checks:
     Attributes:
         requested: samples that the model was asked for.
         achieved: samples of the line as placed.
-        onset: seconds from the first placed sample to the beginning of speech.
+        onset: seconds from the first placed sample to the beginning of speech; a burst that stands alone
+            before it is none.
         offset: seconds from the first placed sample to the end of speech.
         peak: highest magnitude that the model gave.
         clipped: samples at full scale in a row of three or more.
@@ -106,6 +108,9 @@ def measure(audio: np.ndarray, placed: np.ndarray, requested: int) -> Checks:
     """
     found = edges(placed)
     first, last = found or (0, len(placed))
+    if found:
+        level = levels(placed)
+        first = first_of_speech(level >= level.max() + ONSET_LEVEL) * HOP_LENGTH
     return Checks(
         requested=requested,
         achieved=len(placed),

@@ -51,6 +51,7 @@ class Row:
         quality: mean DNSMOS scores.
         duration: errors of the files that had a request.
         prosody: mean over the files of each measure.
+        bursts: share of the files with a burst before the speech.
         similarity: by encoder.
     """
 
@@ -63,6 +64,7 @@ class Row:
     quality: dict[str, float] | None = None
     duration: DurationSummary | None = None
     prosody: dict[str, float] | None = None
+    bursts: float | None = None
     similarity: tuple[Similarity, ...] = ()
 
 
@@ -183,6 +185,7 @@ def _row(
 ) -> Row:
     counts = [score.words for score in group if score.words is not None]
     requests = [score.duration for score in group if score.duration is not None]
+    bursts = [score.burst for score in group if score.burst is not None]
     return Row(
         source=source,
         voice=voice,
@@ -193,6 +196,7 @@ def _row(
         quality=_means([asdict(score.quality) for score in group if score.quality is not None]),
         duration=summarize_durations(requests) if requests else None,
         prosody=_means([asdict(score.prosody) for score in group if score.prosody is not None]),
+        bursts=float(np.mean(bursts)) if bursts else None,
         similarity=similarity.get(voice, ()) if source == SYNTHESISED else (),
     )
 

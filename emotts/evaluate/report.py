@@ -64,6 +64,9 @@ def _columns(evaluation: Evaluation, rows: Sequence[Row]) -> tuple[list[str], li
         names = ("f0_mean", "f0_range", "energy", "rate")
         cells = [[number((row.prosody or {}).get(name), 1) for name in names] for row in rows]
         add(["F0, Hz", "F0 range, st", "level, dB", "phones/s"], cells)
+    if "bursts" in evaluation.metrics:
+        cells = [[percent(row.bursts)] for row in rows]
+        add(["burst before speech %"], cells)
     for place in range(max((len(row.similarity) for row in rows), default=0)):
         name = next(row.similarity[place].encoder for row in rows if len(row.similarity) > place)
         add([f"{name} cosine", "same voice", "other voice"], [_similarity_cells(row, place) for row in rows])

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from emotts.errors import AudioError, InputError
+from emotts.evaluate.bursts import burst_before_speech
 from emotts.evaluate.dnsmos import Quality, predict_quality
 from emotts.evaluate.duration import DurationError, duration_error
 from emotts.evaluate.lists import Sentence
 from emotts.evaluate.prosody import Prosody, count_phonemes, measure_prosody
 from emotts.evaluate.wer import GENERAL, RECOGNIZER_RATE, Recognizer, WordErrors, count_errors
 
-METRICS = ("wer", "dnsmos", "duration", "prosody", "similarity")
+METRICS = ("wer", "dnsmos", "duration", "prosody", "bursts", "similarity")
 """What can be measured, in the order of the report."""
 
 SYNTHESISED, NATURAL = "synthesised", "natural"
@@ -42,6 +43,7 @@ class FileScore:
         quality: DNSMOS.
         duration: error against the request; None without one.
         prosody: pitch, loudness and rate.
+        burst: whether a short sound stands alone before the speech.
     """
 
     id: str
@@ -55,6 +57,7 @@ class FileScore:
     quality: Quality | None = None
     duration: DurationError | None = None
     prosody: Prosody | None = None
+    burst: bool | None = None
 
     def record(self) -> dict[str, Any]:
         """The scores as plain values for JSON; what was not measured is left out."""
@@ -125,7 +128,7 @@ class Scorer:
         native, rate = read_audio(job.path)
         # All tools hear 16 kHz: recogniser, DNSMOS and the pitch tracker were made for it.
         waveform = resample(native, rate, RECOGNIZER_RATE).numpy()
-        heard = words = quality = prosody = error = None
+        heard = words = quality = prosody = error = burst = None
         if self.recognizer is not None:
             heard = self.recognizer.recognize(waveform)
             words = count_errors(sentence.text, heard)
@@ -133,6 +136,8 @@ class Scorer:
             quality = predict_quality(waveform)
         if "prosody" in self.metrics:
             prosody = measure_prosody(waveform, count_phonemes(sentence.text, sentence.language))
+        if "bursts" in self.metrics:
+            burst = burst_before_speech(waveform, RECOGNIZER_RATE) is not None
         asked = sentence.duration is not None or sentence.tokens is not None
         if "duration" in self.metrics and job.source == SYNTHESISED and asked:
             error = duration_error(len(native), rate, sentence.duration, sentence.tokens)
@@ -148,6 +153,7 @@ class Scorer:
             quality=quality,
             duration=error,
             prosody=prosody,
+            burst=burst,
         )
 
 

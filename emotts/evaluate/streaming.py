@@ -76,7 +76,7 @@ def time_stream(engine: EmoTTS, text: str, repeats: int = 3, warm: bool = True) 
     runs = []
     for turn in range(repeats + warm):
         started = time.perf_counter()
-        engine.synthesize(text, seed=turn)
+        engine.synthesize(text, seed=turn, takes=1)
         whole = time.perf_counter() - started
         heard, samples = [], []
         started = time.perf_counter()
@@ -117,7 +117,7 @@ def stream_distance(
     import numpy as np
 
     first = {} if chunk is None else {"chunk": chunk}
-    shared = {name: value for name, value in options.items() if name != "lookahead"}
+    shared = {"takes": 1} | {name: value for name, value in options.items() if name != "lookahead"}
     given, own, rms, others, seconds = [], [], [], [], 0.0
     for text in texts:
         with _mels_for_vocoder() as (whole, parts):

@@ -117,9 +117,7 @@ class SemanticTokenizer(nn.Module):
         """
         hidden, ctc = self._encode(mel, mask)
         values, codes = self.quantizer(self._to_token_levels(hidden, mask))
-        x = self.from_levels(values)
-        for block in self.token_decoder:
-            x = block(x, mask)
+        x = self._read(values, mask)
         batch, tokens, _ = x.shape
         f0, voicing, energy = self.prosody_head(x).view(batch, -1, 3).unbind(-1)
         spoken = x
@@ -128,7 +126,7 @@ class SemanticTokenizer(nn.Module):
         return TokenizerOutput(
             codes=codes,
             ctc=ctc,
-            phones=self.phone_head(x).view(batch, HEAD_FRAMES_PER_TOKEN * tokens, -1),
+            phones=self._phones(x),
             f0=f0,
             voicing=voicing,
             energy=energy,
@@ -146,6 +144,16 @@ class SemanticTokenizer(nn.Module):
         mask = self._full_mask(mel) if mask is None else mask
         return self._encode(mel, mask)[1].float().log_softmax(dim=-1)
 
+    def phone_log_probs(self, codes: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Log posteriors of the phones at 50 Hz as the codes alone tell them, (batch, 2T, 1 + phones).
+
+        Args:
+            codes: shape (batch, T).
+            mask: shape (batch, T), True on content; all of it when left out.
+        """
+        mask = torch.ones_like(codes, dtype=torch.bool) if mask is None else mask
+        return self._phones(self._read(self.quantizer.decode(codes), mask)).float().log_softmax(dim=-1)
+
     @torch.no_grad()
     def code_pitch(self) -> Tensor:
         """Pitch that each code says by itself, without its neighbours.
@@ -153,14 +161,30 @@ class SemanticTokenizer(nn.Module):
         Returns:
             shape (codebook_size,), semitones above the mean of the speaker; 0 where it is not voiced.
         """
-        weight = self.from_levels.weight
-        codes = torch.arange(self.codebook_size, device=weight.device)[:, None]
-        mask = torch.ones_like(codes, dtype=torch.bool)
-        x = self.from_levels(self.quantizer.decode(codes).to(weight.dtype))
+        f0, voicing, _ = self._code_prosody()
+        return torch.where(voicing.mean(1) > 0, 12 / math.log(2) * F0_SCALE * f0.mean(1), 0.0)
+
+    @torch.no_grad()
+    def code_energy(self) -> Tensor:
+        """Energy that each code says by itself, as in `TokenizerOutput.energy`; shape (codebook_size,)."""
+        return self._code_prosody()[2].mean(1)
+
+    def _code_prosody(self) -> tuple[Tensor, ...]:
+        """F0, voicing and energy of each code alone, (codebook_size, FRAMES_PER_TOKEN) each."""
+        codes = torch.arange(self.codebook_size, device=self.from_levels.weight.device)[:, None]
+        x = self._read(self.quantizer.decode(codes), torch.ones_like(codes, dtype=torch.bool))
+        return self.prosody_head(x).view(len(codes), -1, 3).float().unbind(-1)
+
+    def _read(self, values: Tensor, mask: Tensor) -> Tensor:
+        """What the heads see of quantised values, (batch, T, levels) to (batch, T, dim)."""
+        x = self.from_levels(values.to(self.from_levels.weight.dtype))
         for block in self.token_decoder:
             x = block(x, mask)
-        f0, voicing, _ = self.prosody_head(x).view(len(codes), -1, 3).float().unbind(-1)
-        return torch.where(voicing.mean(1) > 0, 12 / math.log(2) * F0_SCALE * f0.mean(1), 0.0)
+        return x
+
+    def _phones(self, x: Tensor) -> Tensor:
+        batch, tokens, _ = x.shape
+        return self.phone_head(x).view(batch, HEAD_FRAMES_PER_TOKEN * tokens, -1)
 
     def _full_mask(self, mel: Tensor) -> Tensor:
         return torch.ones(mel.shape[0], mel.shape[1] // FRAMES_PER_TOKEN, dtype=torch.bool, device=mel.device)

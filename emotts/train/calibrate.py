@@ -20,6 +20,7 @@ from emotts.emotion.emotion import Emotion
 from emotts.errors import DataError
 from emotts.evaluate.prosody_response import loudness_of_speech, pitch_of_speech
 from emotts.model_config import MOST_LOUDNESS, MOST_PITCH
+from emotts.semantic.takes import phone_cost
 from emotts.text.symbols import encode_base
 from emotts.timebase import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN
 
@@ -282,14 +283,5 @@ def recognition_cost(engine: EmoTTS, speech: Speech) -> float:
     samples = torch.nn.functional.pad(samples, (0, tokens * SAMPLES_PER_TOKEN - len(samples)))
     mel = LogMel()(samples[None])[:, : tokens * FRAMES_PER_TOKEN].to(device)
     mask = torch.ones(1, tokens, dtype=torch.bool, device=device)
-    posteriors = tokenizer.ctc_log_probs(mel, mask).float().cpu()
-    phones = torch.tensor(encode_base([symbol for symbol, _, _ in speech.alignment]))
-    loss = torch.nn.functional.ctc_loss(
-        posteriors.transpose(0, 1),
-        phones[None],
-        torch.tensor([posteriors.shape[1]]),
-        torch.tensor([len(phones)]),
-        reduction="sum",
-        zero_infinity=True,
-    )
-    return float(loss) / max(1, len(phones))
+    posteriors = tokenizer.ctc_log_probs(mel, mask)[0].float().cpu()
+    return phone_cost(posteriors, encode_base([symbol for symbol, _, _ in speech.alignment]))

@@ -167,5 +167,7 @@ def list_metrics(name: str, quality: bool) -> tuple[str, ...]:
     """What a list of that name is scored for."""
     if name.startswith("scaled-"):
         return ("wer", "duration")
-    found = ("wer", "prosody") if name.startswith("emotion-") else ("wer", "prosody", "similarity")
+    found = ("wer", "prosody", "bursts")
+    if not name.startswith("emotion-"):
+        found = (*found, "similarity")
     return (*found, "dnsmos") if quality else found

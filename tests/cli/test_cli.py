@@ -104,6 +104,13 @@ def test_a_bad_option_is_refused_before_anything_heavy_is_loaded() -> None:
         assert not modules & HEAVY
 
 
+def test_python_m_emotts_is_the_command() -> None:
+    asked = [sys.executable, "-m", "emotts", "synthesize", ""]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("emotts: ") and "empty" in done.stderr
+
+
 def test_synthesize_writes_out_wav_and_says_so(emotts: Emotts) -> None:
     result = emotts("synthesize", TEXT, "--seed", 7)
     assert (result.code, result.out) == (0, "")

@@ -38,6 +38,8 @@ class SineEngine:
         audio = self.tone(text, voice, tokens * SAMPLES_PER_TOKEN, seed)
         if self.faults.get(seed) == "silent":
             audio[:] = 0.0
+        if self.faults.get(seed) == "late":
+            audio[:4800] = 0.0
         if self.faults.get(seed) == "clipped":
             audio[5000:5010] = 1.0
         return Speech(

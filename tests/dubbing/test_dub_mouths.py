@@ -278,26 +278,6 @@ def _fail(*arguments: object) -> None:
     raise RuntimeError("no such tensor\nmore")
 
 
-class FakeVad:
-    """silero's model: speech is what is louder than 0.5 of full scale."""
-
-    def reset_states(self) -> None:
-        pass
-
-    def __call__(self, chunk, rate: int):
-        assert len(chunk) == 512 and rate == 16_000
-        return (chunk.abs().max() > 0.5).float()
-
-
-def test_speech_activity_closes_the_mouth_in_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "silero_vad", SimpleNamespace(load_silero_vad=FakeVad))
-    time = np.arange(48_000) / 24_000
-    loud = np.where(time < 1.0, 0.2, 0.9) * np.sin(2 * np.pi * 300 * time)
-    track = VoiceActivity(loud).track(0.0, 2.0)
-    assert track.source == "original dialogue (silero-vad)"
-    assert track.aperture[:23].max() == 0.0 and track.aperture[27:49].min() > 0.8
-
-
 def phonemes_of(text: str) -> Phonemes:
     words = text.lower().strip(".?").split()
     symbols = ["^", *(symbol for _ in words for symbol in ("m", "ˈiː", " "))]

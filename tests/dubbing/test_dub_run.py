@@ -219,7 +219,7 @@ def test_a_timing_plan_of_the_caller_times_the_line(run: Run) -> None:
 
     def lips(role, track, tokens):
         seen.append((role.line.number, track is not None, tokens))
-        return TimingPlan((tokens,)) if role.line.number == 1 else None
+        return TimingPlan((1, tokens - 1)) if role.line.number == 1 else None
 
     lips.name = "lips"
     job = run(plan=lips)
@@ -227,6 +227,19 @@ def test_a_timing_plan_of_the_caller_times_the_line(run: Run) -> None:
     assert seen[0] == (1, False, 20) or seen[0] == (1, True, 20)
     assert (first.planned.timing, second.planned.timing) == ("lips", "window")
     assert len(first.audio) == 20 * 960
+
+
+def test_a_line_that_begins_off_its_plan_is_tried_with_another_seed(run: Run) -> None:
+    def plan(role, track, tokens):
+        return TimingPlan((1, tokens - 1)) if role.line.number == 1 else None
+
+    first, second, *_ = run(SineEngine(faults={0: "late"}), plan=plan)
+    assert (first.speech.seed, first.attempts) == (1, 2) and abs(first.onset_error) <= 0.04
+    assert second.speech.seed == 0  # without a plan a line is placed by its onset
+    job = run(SineEngine(faults=dict.fromkeys(range(9), "late")), plan=plan, output="late.mp4")
+    job.finish()
+    assert (job.lines[0].attempts, job.lines[0].onset_error) == (3, pytest.approx(0.16, abs=0.01))
+    assert "late" in job.faults[1][0]
 
 
 def test_apertures_serve_before_the_original_dialogue(run: Run, tmp_path: Path) -> None:

@@ -126,6 +126,17 @@ def test_edges_and_trimming_keep_all_that_sounds() -> None:
     assert len(trim(np.zeros(5000, np.float32))) == 5000
 
 
+def test_a_click_before_the_speech_is_no_onset() -> None:
+    time = np.arange(24_000) / 24_000
+    tone = np.sin(2 * np.pi * 300 * time)
+    click = 0.1 * tone * ((time >= 0.05) & (time < 0.07))
+    spoken = click + 0.5 * tone * (time >= 0.2)
+    checks = measure(spoken, spoken, 24_000)
+    assert checks.onset == pytest.approx(0.2) and checks.offset == pytest.approx(1.0)
+    plosive = click + 0.5 * tone * (time >= 0.09)
+    assert measure(plosive, plosive, 24_000).onset == pytest.approx(0.05)
+
+
 def test_checks_name_silence_and_clipping() -> None:
     assert measure(np.zeros(5000), np.zeros(5000), 5000).faults() == ("silent",)
     flat = tone(0.5, 0.5)

@@ -70,6 +70,20 @@ def test_duration_needs_no_recogniser_and_no_natural_recordings(tmp_path, senten
     assert row.words is None
 
 
+def test_bursts_before_speech_are_counted(tmp_path):
+    time = np.arange(24_000) / 24_000
+    speech = 0.5 * np.sin(2 * np.pi * 200 * time) * (time > 0.2)
+    click = speech + 0.1 * np.sin(2 * np.pi * 900 * time) * ((time > 0.05) & (time < 0.08))
+    for name, samples in (("a", speech), ("b", click)):
+        soundfile.write(tmp_path / f"{name}.wav", samples, 24_000)
+    texts = [Sentence("a", "One."), Sentence("b", "Two.")]
+    result = evaluate(texts, tmp_path, metrics=("bursts",))
+    assert [score.burst for score in result.files] == [False, True]
+    assert result.row(SYNTHESISED).bursts == 0.5
+    table = render(result)
+    assert "burst before speech %" in table and "50.0" in table
+
+
 def test_missing_file_fails_the_evaluation(spoken, sentences):
     more = [*sentences, Sentence("c", "Not there."), Sentence("d", "Nor this.")]
     with pytest.raises(DataError, match="2 of 4 sentences: c, d"):

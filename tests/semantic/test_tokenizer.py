@@ -61,6 +61,15 @@ def test_the_short_ways_agree_with_the_whole_pass(tokenizer: SemanticTokenizer) 
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(2, 18))
 
 
+def test_phones_are_read_from_codes_alone(tokenizer: SemanticTokenizer) -> None:
+    output = tokenizer(*inputs())
+    mask = lengths_to_mask(LENGTHS)
+    read = tokenizer.phone_log_probs(output.codes, mask)
+    torch.testing.assert_close(read[1], output.phones.log_softmax(-1)[1])
+    torch.testing.assert_close(read[0, :10], output.phones.log_softmax(-1)[0, :10])
+    torch.testing.assert_close(tokenizer.phone_log_probs(output.codes[:1, :5]), read[:1, :10])
+
+
 def test_only_the_mel_reconstruction_hears_the_voice(tokenizer: SemanticTokenizer) -> None:
     torch.manual_seed(0)
     trained = SemanticTokenizer(TINY).eval()
@@ -93,6 +102,8 @@ def test_the_pitch_of_a_code_is_what_the_head_says_of_it_alone(tokenizer: Semant
         assert pitch.shape == (12,) and len(pitch.unique()) > 6
         # The head speaks of quarters of a unit of log F0.
         assert pitch[5] == pytest.approx(float(12 * 0.25 * f0.mean() / math.log(2)), abs=1e-4)
+        energy = tokenizer.prosody_head(x).view(-1, 3)[:, 2].mean()
+        assert tokenizer.code_energy()[5] == pytest.approx(float(energy), abs=1e-5)
         tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = -9.0
         assert not tokenizer.code_pitch().any(), "unvoiced codes have none"
         tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = 0.0
