@@ -21,7 +21,7 @@ from emotts.model import Model
 from emotts.model_config import GenerationConfig
 from emotts.semantic.lm_inputs import LMInputs
 from emotts.semantic.sampling import SamplingConfig
-from emotts.semantic.takes import best_take, take_seed
+from emotts.semantic.takes import PITCH_WEIGHT, best_take, take_seed
 from emotts.text.phonemize import Phonemes
 from emotts.text.symbols import kind
 from emotts.timebase import SAMPLES_PER_TOKEN
@@ -164,10 +164,16 @@ def _draw(
     for index, segment in enumerate(segments):
         own = slice(index * takes, (index + 1) * takes)
         codes, latents = drawn.codes[own], drawn.latents[own]
-        tokenizer = model.components["tokenizer"]
-        best = best_take(tokenizer, codes, segment.phonemes.ids, segment.durations) if takes > 1 else 0
+        best = _best(model, segment, codes) if takes > 1 else 0
         found.append((quiet_opening(model, segment, codes[best].cpu()), latents[best]))
     return found
+
+
+def _best(model: Model, segment: Segment, codes: Sequence[Tensor]) -> int:
+    """Index of the draw to decode; one of neutral speech has no emotion in its pitch to lose."""
+    pitch_weight = PITCH_WEIGHT if any(segment.emotion.vector) else 0.0
+    tokenizer = model.components["tokenizer"]
+    return best_take(tokenizer, codes, segment.phonemes.ids, segment.durations, pitch_weight)
 
 
 def opening_of(segment: Segment) -> int:

@@ -164,10 +164,12 @@ def test_cost_grows_linearly(tiny_tts: EmoTTS) -> None:
 
 def test_of_several_takes_the_best_draw_is_spoken(tiny_tts: EmoTTS, monkeypatch: pytest.MonkeyPatch) -> None:
     offered: list[list[list[int]]] = []
+    weights: list[float] = []
 
-    def last(tokenizer, takes, phoneme_ids, durations) -> int:
+    def last(tokenizer, takes, phoneme_ids, durations, pitch_weight) -> int:
         offered.append([take.tolist() for take in takes])
         assert {len(take) for take in takes} == {sum(durations)}
+        weights.append(pitch_weight)
         return len(takes) - 1
 
     single = tiny_tts.synthesize(TEXT, seed=4)
@@ -178,6 +180,8 @@ def test_of_several_takes_the_best_draw_is_spoken(tiny_tts: EmoTTS, monkeypatch:
     assert offered[0][0][spoken] == single.tokens.tolist()[spoken]  # the first draw is that of a single one
     assert offered[0][2][spoken] == speech.tokens.tolist()[spoken]
     assert len({tuple(take[spoken]) for take in offered[0]}) == 3
+    tiny_tts.synthesize(TEXT, emotion="happy", seed=4, takes=3)
+    assert weights[0] == 0.0 < weights[1]
 
 
 def test_the_opening_silence_holds_the_quietest_of_its_codes(tiny_tts: EmoTTS) -> None:

@@ -14,7 +14,7 @@ LONGEST_BURST = 0.06
 """Seconds that a burst may last; what lasts longer is speech, or breath."""
 
 SHORTEST_GAP = 0.04
-"""Seconds of quiet between a burst and the speech; the closure of a plosive has none before it."""
+"""Seconds of quiet between a burst and the speech; a plosive goes over into its vowel sooner."""
 
 _FRAMES = 100
 """Levels a second."""

@@ -24,6 +24,9 @@ HEAD_FRAMES_PER_TOKEN = 2
 F0_SCALE = 0.25
 """Log F0 over the speaker's mean is divided by this; one constant, so that excitement stays visible."""
 
+_SEMITONES = 12 / math.log(2) * F0_SCALE
+"""Semitones in one unit of the F0 head."""
+
 _STACK = FRAMES_PER_TOKEN // HEAD_FRAMES_PER_TOKEN
 
 
@@ -154,6 +157,20 @@ class SemanticTokenizer(nn.Module):
         mask = torch.ones_like(codes, dtype=torch.bool) if mask is None else mask
         return self._phones(self._read(self.quantizer.decode(codes), mask)).float().log_softmax(dim=-1)
 
+    def mean_pitch(self, codes: Tensor) -> Tensor:
+        """Mean pitch that codes say together, weighted by how voiced they are.
+
+        Args:
+            codes: shape (batch, T), without padding.
+
+        Returns:
+            shape (batch,), semitones above the mean of the speaker.
+        """
+        x = self._read(self.quantizer.decode(codes), torch.ones_like(codes, dtype=torch.bool))
+        f0, voicing, _ = self.prosody_head(x).view(len(codes), -1, 3).float().unbind(-1)
+        voiced = voicing.sigmoid()
+        return _SEMITONES * (f0 * voiced).sum(1) / voiced.sum(1)
+
     @torch.no_grad()
     def code_pitch(self) -> Tensor:
         """Pitch that each code says by itself, without its neighbours.
@@ -162,7 +179,7 @@ class SemanticTokenizer(nn.Module):
             shape (codebook_size,), semitones above the mean of the speaker; 0 where it is not voiced.
         """
         f0, voicing, _ = self._code_prosody()
-        return torch.where(voicing.mean(1) > 0, 12 / math.log(2) * F0_SCALE * f0.mean(1), 0.0)
+        return torch.where(voicing.mean(1) > 0, _SEMITONES * f0.mean(1), 0.0)
 
     @torch.no_grad()
     def code_energy(self) -> Tensor:

@@ -24,6 +24,9 @@ class Reader(nn.Module):
     def phone_log_probs(self, codes: torch.Tensor) -> torch.Tensor:
         return posteriors(codes)
 
+    def mean_pitch(self, codes: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([0.0, 5.0, 4.0])  # of three draws
+
 
 def posteriors(codes: torch.Tensor, sure: float = 8.0) -> torch.Tensor:
     """Two frames a token in which one class is likely, (..., 2 · tokens, classes)."""
@@ -43,6 +46,13 @@ def test_the_draw_that_says_the_text_is_taken() -> None:
 
 def test_of_draws_that_say_it_the_one_on_its_plan_is_taken() -> None:
     assert best_take(Reader(), [spoken(4, 2, 3), spoken(*PLAN), spoken(2, 6, 1)], IDS, PLAN) == 1
+
+
+def test_emotion_is_not_chosen_away() -> None:
+    low, fair, wrong = spoken(*PLAN), spoken(2, 5, 2), spoken(2, 4, 3, phones=[PHONES[0], 0, PHONES[2]])
+    assert best_take(Reader(), [low, fair, wrong], IDS, PLAN) == 0
+    assert best_take(Reader(), [low, fair, wrong], IDS, PLAN, pitch_weight=1.0) == 1  # 2 of 3 off, not 3
+    assert best_take(Reader(), [low, fair, wrong], IDS, PLAN, pitch_weight=9.0) == 2
 
 
 def test_the_first_of_equals_is_taken_where_nothing_can_be_told() -> None:

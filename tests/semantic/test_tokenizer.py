@@ -106,6 +106,9 @@ def test_the_pitch_of_a_code_is_what_the_head_says_of_it_alone(tokenizer: Semant
         assert tokenizer.code_energy()[5] == pytest.approx(float(energy), abs=1e-5)
         tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = -9.0
         assert not tokenizer.code_pitch().any(), "unvoiced codes have none"
+        tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = 9.0  # all voiced
+        alone = tokenizer.mean_pitch(torch.arange(12)[:, None])
+        torch.testing.assert_close(alone, tokenizer.code_pitch(), atol=1e-3, rtol=1e-3)
         tokenizer.prosody_head.bias.view(-1, 3)[:, 1] = 0.0
 
 
