@@ -61,20 +61,29 @@ class EmoTTS:
         self._library = VoiceLibrary(model, self.device)
 
     @classmethod
-    def from_pretrained(cls, name_or_path: Path | str = EMBEDDED, device: str = "auto") -> EmoTTS:
+    def from_pretrained(
+        cls, name_or_path: Path | str = EMBEDDED, device: str = "auto", **options: Any
+    ) -> EmoTTS:
         """Loads a model.
 
         Args:
             name_or_path: "embedded" for the model inside the package, a model directory, or a hub id
                 "owner/name", which is downloaded.
             device: "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N".
+            **options: other defaults than the model's for the options of `synthesize`, such as takes=1.
 
         Raises:
-            InputError: no such device.
+            InputError: no such device, or no such option.
             ModelError: a file is missing, corrupt or of another version; the hub cannot be reached.
         """
+        for name, value in options.items():
+            check_option(name, value)
         chosen = pick_device(device)
-        return cls(load_model(find_model(name_or_path), chosen), chosen)
+        model = load_model(find_model(name_or_path), chosen)
+        tts = cls(model, chosen)
+        if options:
+            model.config = model.config.model_copy(update={"generation": tts._settings(options)})
+        return tts
 
     @property
     def voices(self) -> dict[str, str]:

@@ -201,6 +201,18 @@ def test_the_opening_silence_holds_the_quietest_of_its_codes(tiny_tts: EmoTTS) -
     assert len(set(tiny_tts.synthesize(TEXT, plan=plan, seed=1).tokens[:6].tolist())) == 1
 
 
+def test_defaults_can_be_set_for_all_texts(tiny_model: Path) -> None:
+    plain = EmoTTS.from_pretrained(tiny_model, "cpu")
+    three = EmoTTS.from_pretrained(tiny_model, "cpu", takes=3, noise=None)
+    assert (plain.model.config.generation.takes, three.model.config.generation.takes) == (1, 3)
+    assert three.model.config.generation.noise == plain.model.config.generation.noise
+    asked = plain.synthesize(TEXT, seed=2, takes=3)
+    assert np.array_equal(three.synthesize(TEXT, seed=2).audio, asked.audio)
+    assert np.array_equal(three.synthesize(TEXT, seed=2, takes=1).audio, plain.synthesize(TEXT, seed=2).audio)
+    with pytest.raises(InputError, match="takes must be a whole number from 1 to 64, not 0"):
+        EmoTTS.from_pretrained("nowhere at all", "cpu", takes=0)
+
+
 def test_takes_do_not_depend_on_company(tiny_tts: EmoTTS) -> None:
     texts = [TEXT, "Hello.", LONG]
     together = tiny_tts.synthesize(texts, seed=[4, 4, 9], takes=5)

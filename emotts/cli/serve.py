@@ -24,6 +24,9 @@ def serve(
     ] = None,
     queue: Annotated[int, typer.Option(min=1, help="Requests that may wait.")] = 64,
     batch: Annotated[int, typer.Option(min=1, help="Requests that pass the models together.")] = 8,
+    takes: Annotated[
+        int | None, typer.Option(help="Draws of the language model for each text; 1 serves the most clients.")
+    ] = None,
     max_characters: Annotated[int, typer.Option(min=1, help="Longest text.")] = 4096,
     voices: Annotated[
         Path | None, typer.Option(help="Folder of recordings and voice files to offer.")
@@ -57,7 +60,7 @@ def serve(
     )
     from emotts.tts import EmoTTS
 
-    app = create_app(EmoTTS.from_pretrained(model, device), settings, voices)
+    app = create_app(EmoTTS.from_pretrained(model, device, takes=takes), settings, voices)
     if host not in _LOCAL and api_key is None:
         typer.echo(f"emotts: {host} may be open to others, and no API key is set", err=True)
     # Two seconds for connections that are open when the server is stopped.
