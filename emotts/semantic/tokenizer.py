@@ -166,8 +166,7 @@ class SemanticTokenizer(nn.Module):
         Returns:
             shape (batch,), semitones above the mean of the speaker.
         """
-        x = self._read(self.quantizer.decode(codes), torch.ones_like(codes, dtype=torch.bool))
-        f0, voicing, _ = self.prosody_head(x).view(len(codes), -1, 3).float().unbind(-1)
+        f0, voicing, _ = self._prosody(codes)
         voiced = voicing.sigmoid()
         return _SEMITONES * (f0 * voiced).sum(1) / voiced.sum(1)
 
@@ -178,17 +177,20 @@ class SemanticTokenizer(nn.Module):
         Returns:
             shape (codebook_size,), semitones above the mean of the speaker; 0 where it is not voiced.
         """
-        f0, voicing, _ = self._code_prosody()
+        f0, voicing, _ = self._prosody(self._each_code())
         return torch.where(voicing.mean(1) > 0, _SEMITONES * f0.mean(1), 0.0)
 
     @torch.no_grad()
     def code_energy(self) -> Tensor:
         """Energy that each code says by itself, as in `TokenizerOutput.energy`; shape (codebook_size,)."""
-        return self._code_prosody()[2].mean(1)
+        return self._prosody(self._each_code())[2].mean(1)
 
-    def _code_prosody(self) -> tuple[Tensor, ...]:
-        """F0, voicing and energy of each code alone, (codebook_size, FRAMES_PER_TOKEN) each."""
-        codes = torch.arange(self.codebook_size, device=self.from_levels.weight.device)[:, None]
+    def _each_code(self) -> Tensor:
+        """Every code by itself, (codebook_size, 1)."""
+        return torch.arange(self.codebook_size, device=self.from_levels.weight.device)[:, None]
+
+    def _prosody(self, codes: Tensor) -> tuple[Tensor, ...]:
+        """F0, voicing and energy as codes (batch, T) without padding tell them, (batch, 4T) each."""
         x = self._read(self.quantizer.decode(codes), torch.ones_like(codes, dtype=torch.bool))
         return self.prosody_head(x).view(len(codes), -1, 3).float().unbind(-1)
 
